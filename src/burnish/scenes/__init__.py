@@ -1,0 +1,1 @@
+"""The embedded world: a compositional grammar of prompts, a renderer and a deterministic verifier."""
