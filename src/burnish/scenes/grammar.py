@@ -163,8 +163,8 @@ def _every_scene() -> Iterator[Scene]:
         yield Scene("single_object", (Thing(shape, None, size),))
         for color in COLORS:
             yield Scene("colors", (Thing(shape, color, size),))
-        for color, count in itertools.product(maybe_colors, range(1, len(COUNTS) + 1)):
-            yield Scene("counting", (Thing(shape, color, size, count),))
+        for tint, count in itertools.product(maybe_colors, range(1, len(COUNTS) + 1)):
+            yield Scene("counting", (Thing(shape, tint, size, count),))
     for a, b in itertools.permutations(SHAPES, 2):
         for size_a, size_b in itertools.product(sizes, sizes):
             yield Scene("two_objects", (Thing(a, None, size_a), Thing(b, None, size_b)))

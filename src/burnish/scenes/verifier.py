@@ -143,9 +143,8 @@ def _see(image: np.ndarray | Image.Image) -> tuple[list[Found], int]:
     share = np.clip(pure @ near / np.maximum((pure * pure).sum(1), 1)[:, None], 0, 1.1)
     rest = ((near[:, None] - pure.T[..., None] * share) ** 2).sum(0)
     best = rest.argmin(0)
-    alpha, kind = np.zeros(SIDE * SIDE, np.float32), np.full(SIDE * SIDE, -1)
-    kind[away], alpha[away] = best, share[best, np.arange(len(away))]
-    alpha, kind = alpha.reshape(SIDE, SIDE), kind.reshape(SIDE, SIDE)
+    alpha, kind = np.zeros((SIDE, SIDE), np.float32), np.full((SIDE, SIDE), -1)
+    kind.flat[away], alpha.flat[away] = best, share[best, np.arange(len(away))]
     delta = delta.reshape(3, SIDE, SIDE)
     parts = _parts(alpha > 0.5, kind)
     every = np.zeros((SIDE, SIDE), np.uint8)
@@ -165,7 +164,7 @@ def _see(image: np.ndarray | Image.Image) -> tuple[list[Found], int]:
 
 def _box(part: np.ndarray) -> tuple[tuple[slice, slice], tuple[int, int]]:
     """The window around a mask with three pixels to spare, and its corner (x, y)."""
-    rows, cols = part.any(1).nonzero()[0], part.any(0).nonzero()[0]
+    rows, cols = np.flatnonzero(part.any(1)), np.flatnonzero(part.any(0))
     top, left = max(int(rows[0]) - 3, 0), max(int(cols[0]) - 3, 0)
     return (slice(top, int(rows[-1]) + 4), slice(left, int(cols[-1]) + 4)), (left, top)
 
