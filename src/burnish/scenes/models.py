@@ -1,0 +1,164 @@
+"""The bundled models: genuine `FluxPipeline`s of a few million parameters, in the hub's folder format.
+
+They are built from the same classes as FLUX.1-dev (`FluxTransformer2DModel`, `AutoencoderKL`,
+`CLIPTextModel`, `T5EncoderModel`, `FlowMatchEulerDiscreteScheduler`) and load through the same lines.
+Only sizes differ; the tokenizers are trained on the grammar's prompts.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from burnish.errors import ModelError
+
+PIXELS = 64
+TEXT_TOKENS = 16
+LATENT_CHANNELS = 8
+BUNDLED = Path(__file__).parent / "models"
+
+
+@dataclass(frozen=True)
+class Size:
+    """Widths and depths of one bundled model; a head is 32 wide."""
+
+    heads: int
+    double_blocks: int
+    single_blocks: int
+    text_width: int
+    text_layers: int
+
+
+SIZES = {"tiny": Size(1, 1, 1, 32, 1), "small": Size(4, 2, 4, 96, 2), "base": Size(5, 3, 4, 96, 2)}
+
+
+def bundled(name: str) -> Path:
+    """Folder of the bundled model `scenes-small` or `scenes-base`.
+
+    Raises:
+        ModelError: no bundled model has that name.
+    """
+    folder = BUNDLED / name.removeprefix("scenes-")
+    if not (folder / "model_index.json").is_file():
+        known = sorted(f"scenes-{path.parent.name}" for path in BUNDLED.glob("*/model_index.json"))
+        raise ModelError(f"there is no bundled model {name!r}; bundled are {', '.join(known) or 'none'}")
+    return folder
+
+
+def tokenizers(texts: list[str]) -> tuple[Any, Any]:
+    """CLIP and T5 tokenizers trained on `texts`, `TEXT_TOKENS` long at most.
+
+    CLIP's is a byte-level BPE; T5's a unigram model of whole words (score: log frequency) that falls back
+    to single characters for words it has not met.
+    """
+    from tokenizers import pre_tokenizers
+    from tokenizers.trainers import BpeTrainer
+    from transformers import CLIPTokenizer, T5Tokenizer
+
+    specials = ["<|startoftext|>", "<|endoftext|>"]
+    bpe = CLIPTokenizer().backend_tokenizer
+    bpe.train_from_iterator(
+        texts,
+        BpeTrainer(
+            vocab_size=768,
+            special_tokens=specials,
+            initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+            end_of_word_suffix="</w>",
+            show_progress=False,
+        ),
+    )
+    merges = json.loads(bpe.to_str())["model"]["merges"]
+    clip = CLIPTokenizer(
+        vocab=bpe.get_vocab(False), merges=[tuple(pair) for pair in merges], model_max_length=TEXT_TOKENS
+    )
+    words = Counter(word for text in texts for word in text.split())
+    total = sum(words.values())
+    vocab = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0)]
+    vocab += [(f"▁{word}", math.log(count / total)) for word, count in sorted(words.items())]
+    vocab += [(character, -20.0) for character in ["▁", *map(chr, range(33, 127))]]
+    return clip, T5Tokenizer(vocab=vocab, extra_ids=0, model_max_length=TEXT_TOKENS)
+
+
+    return json.loads(text)
+
+
+def vae(channels: tuple[int, ...] = (8, 16, 32, 64)) -> Any:
+    """An `AutoencoderKL` that turns 64×64 pixels into 8×8 latents of `LATENT_CHANNELS`."""
+    from diffusers import AutoencoderKL
+
+    return AutoencoderKL(
+        down_block_types=("DownEncoderBlock2D",) * len(channels),
+        up_block_types=("UpDecoderBlock2D",) * len(channels),
+        block_out_channels=channels,
+        layers_per_block=1,
+        latent_channels=LATENT_CHANNELS,
+        norm_num_groups=8,
+        sample_size=PIXELS,
+        use_quant_conv=False,
+        use_post_quant_conv=False,
+        mid_block_add_attention=False,
+        scaling_factor=1.0,
+        shift_factor=0.0,
+    )
+
+
+def pipeline(size: Size, texts: list[str], autoencoder: Any, seed: int) -> Any:
+    """A `FluxPipeline` with fresh weights around a trained autoencoder.
+
+    Args:
+        size: a row of `SIZES`.
+        texts: prompts the tokenizers are trained on.
+        autoencoder: from `vae()`.
+        seed: of the initial weights.
+    """
+    from diffusers import FlowMatchEulerDiscreteScheduler, FluxPipeline, FluxTransformer2DModel
+    from transformers import CLIPTextConfig, CLIPTextModel, T5Config, T5EncoderModel
+
+    torch.manual_seed(seed)
+    clip_tokenizer, t5_tokenizer = tokenizers(texts)
+    width, layers = size.text_width, size.text_layers
+    clip = CLIPTextModel(
+        CLIPTextConfig(
+            vocab_size=len(clip_tokenizer),
+            hidden_size=width,
+            intermediate_size=2 * width,
+            num_hidden_layers=layers,
+            num_attention_heads=width // 32,
+            max_position_embeddings=TEXT_TOKENS,
+            bos_token_id=clip_tokenizer.bos_token_id,
+            eos_token_id=clip_tokenizer.eos_token_id,
+            pad_token_id=clip_tokenizer.pad_token_id,
+        )
+    )
+    t5 = T5EncoderModel(
+        T5Config(
+            vocab_size=len(t5_tokenizer),
+            d_model=width,
+            d_kv=32,
+            d_ff=2 * width,
+            num_layers=layers,
+            num_heads=width // 32,
+            dropout_rate=0.0,
+            feed_forward_proj="gated-gelu",
+        )
+    )
+    transformer = FluxTransformer2DModel(
+        patch_size=1,
+        in_channels=4 * LATENT_CHANNELS,
+        num_layers=size.double_blocks,
+        num_single_layers=size.single_blocks,
+        attention_head_dim=32,
+        num_attention_heads=size.heads,
+        joint_attention_dim=width,
+        pooled_projection_dim=width,
+        guidance_embeds=False,
+        axes_dims_rope=(8, 12, 12),
+    )
+    scheduler = FlowMatchEulerDiscreteScheduler(shift=1.0, use_dynamic_shifting=False)
+    return FluxPipeline(scheduler, autoencoder, clip, clip_tokenizer, t5, t5_tokenizer, transformer)

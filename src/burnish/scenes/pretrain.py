@@ -1,0 +1,242 @@
+"""`burnish scenes pretrain`: builds a bundled model from nothing: scenes, autoencoder, flow transformer.
+
+1. scenes of the `train` split are rendered (never a held-out composition);
+2. the `AutoencoderKL` learns to reconstruct them; its latents are scaled to unit variance;
+3. transformer and text encoders learn the rectified flow x_t = (1−t)·x_0 + t·ε, target ε − x_0
+   (Liu et al., 2209.03003), with a constant learning rate, so a snapshot at step k equals a run of k steps;
+4. the exponential average of the weights is saved as float16 in the hub's folder format.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from burnish.errors import RecipeError
+from burnish.scenes import models
+from burnish.scenes.grammar import parse, prompts, sample
+from burnish.scenes.renderer import layout, render
+
+BLOCK = 1000
+
+
+def render_block(seed: int) -> tuple[np.ndarray, list[str]]:
+    """`BLOCK` training scenes: uint8 [BLOCK, 64, 64, 3] and their prompts."""
+    rng = np.random.default_rng([seed, 20_631])
+    texts = [sample(rng, "train") for _ in range(BLOCK)]
+    images = [render(layout(parse(text), rng, allow_held_out=False), models.PIXELS) for text in texts]
+    return np.stack(images), texts
+
+
+def render_scenes(count: int, seed: int, workers: int) -> tuple[Tensor, list[str]]:
+    """`count` images as uint8 [count, 3, 64, 64], with prompts; the same for any number of workers."""
+    seeds = [seed * 1_000_000 + block for block in range(-(-count // BLOCK))]
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        blocks = list(pool.map(render_block, seeds))
+    images = torch.from_numpy(np.concatenate([block[0] for block in blocks])[:count])
+    return images.permute(0, 3, 1, 2).contiguous(), [text for block in blocks for text in block[1]][:count]
+
+
+def pixels(images: Tensor) -> Tensor:
+    """uint8 to float in [−1, 1]."""
+    return images.float() / 127.5 - 1
+
+
+def train_autoencoder(images: Tensor, steps: int, seed: int, device: str, lr: float = 3e-3) -> Any:
+    """The autoencoder, with `scaling_factor` and `shift_factor` set from its latents.
+
+    Trained on random quarters of the images (it is convolutional throughout). Loss: absolute error, weighted
+    up at edges, plus a little KL.
+    """
+    torch.manual_seed(seed)
+    vae = models.vae().to(device, memory_format=torch.channels_last)
+    optimizer = torch.optim.AdamW(vae.parameters(), lr=lr, weight_decay=0.0)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+    started = time.time()
+    for step in range(1, steps + 1):
+        top, left = torch.randint(models.PIXELS // 2 + 1, (2,)).tolist()
+        rows = torch.randint(len(images), (64,))
+        x = pixels(images[rows, :, top : top + models.PIXELS // 2, left : left + models.PIXELS // 2])
+        x = x.to(device, memory_format=torch.channels_last)
+        posterior = vae.encode(x).latent_dist
+        y = vae.decode(posterior.sample()).sample
+        edge = (x - torch.nn.functional.avg_pool2d(x, 5, 1, 2)).abs().amax(1, keepdim=True)
+        loss = ((y - x).abs() * (1 + 4 * edge)).mean() + 1e-5 * posterior.kl().mean()
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        if step % 500 == 0 or step == steps:
+            error = (y - x).square().mean().item() / 4
+            psnr = -10 * np.log10(error)
+            print(f"autoencoder {step}/{steps}  psnr {psnr:.1f} dB  {time.time() - started:.0f} s", flush=True)
+    vae.eval().requires_grad_(False)
+    latents = encode(vae, images[:4000], raw=True)
+    shift, scale = latents.mean().item(), 1 / latents.std().item()
+    vae.register_to_config(scaling_factor=round(scale, 5), shift_factor=round(shift, 5))
+    return vae
+
+
+@torch.no_grad()
+def encode(vae: Any, images: Tensor, raw: bool = False) -> Tensor:
+    """Latent means [N, C, 8, 8], scaled to unit variance unless `raw`."""
+    means = [vae.encode(pixels(part.to(vae.device))).latent_dist.mean for part in images.split(1000)]
+    latents = torch.cat(means)
+    return latents if raw else (latents - vae.config.shift_factor) * vae.config.scaling_factor
+
+
+def embed(pipe: Any, clip_ids: Tensor, t5_ids: Tensor) -> tuple[Tensor, Tensor]:
+    """Pooled CLIP [B, D] and T5 [B, L, D] embeddings, as `FluxPipeline.encode_prompt` computes them."""
+    return pipe.text_encoder(clip_ids).pooler_output, pipe.text_encoder_2(t5_ids)[0]
+
+
+def tokenize(pipe: Any, texts: list[str]) -> tuple[Tensor, Tensor]:
+    """CLIP and T5 token ids [N, TEXT_TOKENS], padded as the pipeline pads."""
+    options = {"padding": "max_length", "truncation": True, "return_tensors": "pt"}
+    return tuple(  # type: ignore[return-value]
+        tokenizer(texts, max_length=models.TEXT_TOKENS, **options).input_ids
+        for tokenizer in (pipe.tokenizer, pipe.tokenizer_2)
+    )
+
+
+def train_flow(pipe: Any, latents: Tensor, texts: list[str], settings: argparse.Namespace, save: Any) -> None:
+    """Transformer and text encoders by conditional flow matching; calls `save(step)` at every snapshot."""
+    device = latents.device
+    unique = sorted(set(texts))
+    index = {text: i for i, text in enumerate(unique)}
+    which = torch.tensor([index[text] for text in texts], device=device)
+    clip_ids, t5_ids = (ids.to(device) for ids in tokenize(pipe, unique))
+    packed = pipe._pack_latents(latents, *latents.shape)
+    side = latents.shape[-1] // 2
+    image_ids = pipe._prepare_latent_image_ids(1, side, side, device, torch.float32)
+    text_ids = torch.zeros(t5_ids.shape[1], 3, device=device)
+    parts = (pipe.transformer, pipe.text_encoder, pipe.text_encoder_2)
+    parameters = [p for part in parts for p in part.to(device).train().requires_grad_(True).parameters()]
+    averaged = [p.detach().clone() for p in parameters]
+    optimizer = torch.optim.AdamW(parameters, lr=settings.lr, weight_decay=0.01, betas=(0.9, 0.99))
+    torch.manual_seed(settings.seed + 1)
+    started, running = time.time(), torch.zeros((), device=device)
+    for step in range(1, settings.steps + 1):
+        for group in optimizer.param_groups:
+            group["lr"] = settings.lr * min(1.0, step / 300)
+        rows = torch.randint(len(packed), (settings.batch,), device=device)
+        x0, noise = packed[rows], torch.randn_like(packed[rows])
+        t = torch.rand(len(rows), device=device)
+        pooled, sequence = embed(pipe, clip_ids[which[rows]], t5_ids[which[rows]])
+        velocity = pipe.transformer(
+            hidden_states=(1 - t)[:, None, None] * x0 + t[:, None, None] * noise,
+            timestep=t,
+            pooled_projections=pooled,
+            encoder_hidden_states=sequence,
+            txt_ids=text_ids,
+            img_ids=image_ids,
+            return_dict=False,
+        )[0]
+        loss = (velocity - (noise - x0)).square().mean()
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimizer.step()
+        decay = min(0.999, step / (step + 20))
+        torch._foreach_lerp_(averaged, [p.detach() for p in parameters], 1 - decay)
+        running.lerp_(loss.detach(), 0.01)
+        if step % 200 == 0:
+            rate = step / (time.time() - started)
+            left = (settings.steps - step) / rate
+            print(f"flow {step}/{settings.steps}  loss {running.item():.4f}  {rate:.1f}/s  left {left:.0f} s", flush=True)
+        if step % settings.every == 0 or step == settings.steps:
+            live = [p.detach() for p in parameters]
+            weights = [p.clone() for p in live]
+            torch._foreach_copy_(live, averaged)
+            save(step)
+            torch._foreach_copy_(live, weights)
+
+
+@torch.no_grad()
+def strict_score(pipe: Any, count: int = 512, seed: int = 1234, split: Any = "test") -> float:
+    """Share of `count` prompts of `split` whose 10-step ODE sample satisfies every requirement."""
+    from burnish.scenes.verifier import verify
+
+    rng = np.random.default_rng(seed)
+    texts = [sample(rng, split) for _ in range(count)]
+    images = draw_samples(pipe, texts, seed)
+    return float(np.mean([verify(image, text).strict for image, text in zip(images, texts, strict=True)]))
+
+
+@torch.no_grad()
+def draw_samples(pipe: Any, texts: list[str], seed: int, steps: int = 10) -> list[np.ndarray]:
+    """uint8 images [64, 64, 3] by the pipeline itself."""
+    pipe.set_progress_bar_config(disable=True)
+    out = pipe(
+        texts,
+        height=models.PIXELS,
+        width=models.PIXELS,
+        num_inference_steps=steps,
+        max_sequence_length=models.TEXT_TOKENS,
+        generator=torch.Generator().manual_seed(seed),
+        output_type="np",
+    )
+    return list((out.images * 255).round().astype(np.uint8))
+
+
+def arguments(argv: list[str] | None) -> argparse.Namespace:
+    """The command line of `burnish scenes pretrain`."""
+    parser = argparse.ArgumentParser(prog="burnish scenes pretrain", description=__doc__)
+    parser.add_argument("--size", choices=sorted(models.SIZES), default="small")
+    parser.add_argument("--out", type=Path, required=True, help="folder to write")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--scenes", type=int, default=60_000, help="rendered training images")
+    parser.add_argument("--autoencoder-steps", type=int, default=2200)
+    parser.add_argument("--steps", type=int, default=9000, help="flow-matching steps")
+    parser.add_argument("--every", type=int, default=10**9, help="steps between snapshots OUT/step_N")
+    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--lr", type=float, default=1e-3)
+    parser.add_argument("--workers", type=int, default=2, help="rendering processes")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Builds, trains, scores and saves one model; returns the exit code."""
+    settings = arguments(argv)
+    if settings.out.exists() and any(settings.out.iterdir()):
+        raise RecipeError(f"{settings.out} is not empty; choose another --out or empty it")
+    images, texts = render_scenes(settings.scenes, settings.seed, settings.workers)
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
+    vae = train_autoencoder(images, settings.autoencoder_steps, settings.seed, settings.device)
+    latents = encode(vae, images)
+    corpus = [text for split in ("train", "test", "ood") for text in prompts(split)]
+    pipe = models.pipeline(models.SIZES[settings.size], corpus, vae, settings.seed).to(settings.device)
+
+    def save(step: int) -> None:
+        last = step == settings.steps
+        folder = settings.out if last else settings.out / f"step_{step}"
+        facts = {"step": step, **{f"strict_{split}": strict_score(pipe, split=split) for split in ("test", "ood")}}
+        print(json.dumps(facts), flush=True)
+        save_half(pipe, folder)
+        record = {key: str(value) if isinstance(value, Path) else value for key, value in vars(settings).items()}
+        (folder / "training.json").write_text(json.dumps({**facts, "settings": record}, indent=2) + "\n")
+
+    train_flow(pipe, latents, texts, settings, save)
+    return 0
+
+
+def save_half(pipe: Any, folder: Path) -> None:
+    """`pipe.save_pretrained` with float16 weights; `pipe` itself stays as it is."""
+    import copy
+
+    parts = {name: copy.deepcopy(part) for name, part in pipe.components.items()}
+    for part in parts.values():
+        if isinstance(part, torch.nn.Module):
+            part.to("cpu", torch.float16)
+    type(pipe)(**parts).save_pretrained(folder)
