@@ -10,13 +10,15 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from burnish.recipes.presets import PRESETS, fill, fitting
+
 PresetName = Literal["dance_grpo", "flow_grpo", "slas", "chunk_grpo", "slas_chunk", "custom"]
 
 
 class Section(BaseModel):
     """A part of a recipe: frozen, and closed to keys it does not know."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class Run(Section):
@@ -70,7 +72,9 @@ class Sampling(Section):
     transition: Literal["flow_sde", "dance_sde", "cps"] = "flow_sde"
     eta: float = Field(0.7, gt=0, description="Noise level of the transition.")
     window: tuple[int, int] | None = Field(
-        (0, 2), description="Steps [first, last) that are stochastic and trained; null: all but the last."
+        (0, 2),
+        strict=False,
+        description="Steps [first, last) that are stochastic and trained; null: all but the last.",
     )
     shared_noise: bool = Field(True, description="Same initial noise within a group.")
     group_size: int = Field(12, ge=1, description="Rollouts per prompt.")
@@ -83,7 +87,9 @@ class Advantage(Section):
 
     name: Literal["grpo", "dance_grpo", "dr_grpo", "batch_std", "slas", "rloo"] = "batch_std"
     gamma: float = Field(0.5, ge=0, description="SLAS exponent: sign(d)·|d|^(1+gamma); only with name: slas.")
-    order: Literal["scale_first", "power_first"] = Field("scale_first", description="SLAS: std before or after the power.")
+    order: Literal["scale_first", "power_first"] = Field(
+        "scale_first", description="SLAS: std before or after the power."
+    )
     clamp: float | None = Field(5.0, gt=0, description="Advantages are clamped to ±clamp; null: not.")
 
 
@@ -114,13 +120,21 @@ class Divergence(Section):
 
 
 class Algorithm(Section):
-    """A method: one member of each axis. A preset fills the rows a paper names; the rest stays as written."""
+    """A method: one member of each axis. The preset's row fills what is not written."""
 
     preset: PresetName = "slas"
     advantage: Advantage = Advantage()
     unit: Unit = Unit()
     objective: Objective = Objective()
     divergence: Divergence = Divergence()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        preset = values.get("preset", cls.model_fields["preset"].default)
+        return fill(values, PRESETS.get(preset, {}) if isinstance(preset, str) else {})
 
 
 class Train(Section):
@@ -177,5 +191,12 @@ class Recipe(Section):
         return self.sampling.window or (0, max(1, self.sampling.steps - 1))
 
     def dump(self) -> dict[str, Any]:
-        """Plain dictionaries, lists and numbers, ready for YAML or JSON."""
-        return self.model_dump(mode="json")
+        """Plain dictionaries, lists and numbers, ready for YAML or JSON; loads back to an equal recipe.
+
+        Keys that the chosen member of an axis does not read (say gamma without slas) are left out.
+        """
+        values = self.model_dump(mode="json")
+        algorithm = values["algorithm"]
+        for axis in ("advantage", "unit", "objective", "divergence"):
+            algorithm[axis] = fitting(axis, algorithm[axis])
+        return values

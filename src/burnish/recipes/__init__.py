@@ -1,0 +1,1 @@
+"""Recipes: what a run depends on, as strict YAML. Nothing here imports torch."""

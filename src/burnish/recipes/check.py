@@ -1,0 +1,134 @@
+"""Combinations that cannot be run, each with the reason and what to do; found before anything loads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from burnish.recipes.presets import OWN
+
+if TYPE_CHECKING:
+    from burnish.recipes.schema import Recipe
+
+
+def impossible(recipe: Recipe) -> list[str]:
+    """One sentence for each combination that cannot be run; an empty list means the recipe is sound."""
+    return [*_sampling(recipe), *_algorithm(recipe), *_unit(recipe), *_budget(recipe), *_names(recipe)]
+
+
+def _sampling(recipe: Recipe) -> Iterator[str]:
+    sampling = recipe.sampling
+    first, last = recipe.trained_steps
+    if sampling.steps < 2:
+        yield (
+            f"sampling.steps is {sampling.steps}, but the last step has almost no noise and cannot be trained: "
+            "take at least 2"
+        )
+    elif first < 0 or first >= last:
+        yield (
+            f"sampling.window [{first}, {last}] is empty: write [first, last] with 0 <= first < last, "
+            "such as [0, 2]"
+        )
+    elif last > sampling.steps:
+        yield (
+            f"sampling.window [{first}, {last}] ends after the {sampling.steps} steps of sampling.steps: "
+            f"end it at {sampling.steps - 1} or take more steps"
+        )
+    elif last == sampling.steps:
+        yield (
+            f"sampling.window [{first}, {last}] includes the last step, whose noise is almost zero and whose "
+            f"ratio explodes: end it at {sampling.steps - 1}"
+        )
+    if sampling.transition == "cps" and sampling.eta > 1:
+        yield f"sampling.eta is {sampling.eta:g}, but the transition cps needs 0 < eta <= 1: lower it"
+    if sampling.group_size < 2:
+        yield (
+            f"sampling.group_size is {sampling.group_size}, but the advantage {recipe.algorithm.advantage.name} "
+            "compares the images of one prompt and would always be zero: take at least 2"
+        )
+    for key in ("height", "width"):
+        pixels = getattr(recipe.model, key)
+        if pixels is not None and pixels % 8:
+            near = max(8, round(pixels / 8) * 8)
+            yield f"model.{key} is {pixels}, which is not a multiple of 8: take {near}"
+
+
+def _algorithm(recipe: Recipe) -> Iterator[str]:
+    algorithm = recipe.algorithm
+    objective, divergence = algorithm.objective, algorithm.divergence
+    for axis in ("advantage", "unit", "objective", "divergence"):
+        section = getattr(algorithm, axis)
+        for key in sorted(section.model_fields_set & OWN[axis].keys()):
+            member, value = OWN[axis][key], getattr(section, key)
+            if section.name != member and value not in (None, False, 0):
+                yield (
+                    f"algorithm.{axis}.{key} is {value}, but algorithm.{axis}.name {section.name} does not read it: "
+                    f"remove the key or set algorithm.{axis}.name to {member}"
+                )
+    if objective.name == "clip_higher":
+        if objective.clip_high is None:
+            yield (
+                "algorithm.objective.name clip_higher needs algorithm.objective.clip_high: set it, at or above "
+                f"clip_low ({objective.clip_low:g})"
+            )
+        elif objective.clip_high < objective.clip_low:
+            yield (
+                f"algorithm.objective.clip_high {objective.clip_high:g} is below clip_low {objective.clip_low:g}: "
+                "raise it, or take algorithm.objective.name clip"
+            )
+    if divergence.name == "gaussian" and divergence.beta == 0:
+        yield (
+            "algorithm.divergence.name gaussian with beta 0 computes a reference for nothing: set "
+            "algorithm.divergence.beta above 0, or take algorithm.divergence.name none"
+        )
+
+
+def _unit(recipe: Recipe) -> Iterator[str]:
+    unit = recipe.algorithm.unit
+    first, last = recipe.trained_steps
+    trained = last - first
+    if unit.name == "chunk":
+        if unit.sizes is None:
+            yield (
+                "algorithm.unit.name chunk needs algorithm.unit.sizes: write a list that sums to the "
+                f"{trained} trained steps, or dynamic"
+            )
+        elif unit.sizes != "dynamic" and (sum(unit.sizes) != trained or min(unit.sizes, default=0) < 1):
+            yield (
+                f"algorithm.unit.sizes {unit.sizes} must be positive and sum to the {trained} trained steps of "
+                f"sampling.window [{first}, {last}], but they sum to {sum(unit.sizes)}: change one of the two"
+            )
+    units = {"decision": trained, "sequence": 1}.get(unit.name)
+    if isinstance(unit.sizes, list) and unit.name == "chunk":
+        units = len(unit.sizes)
+    if unit.fraction < 1 and units is not None and int(unit.fraction * units + 1e-9) < 1:
+        yield (
+            f"algorithm.unit.fraction {unit.fraction:g} of {units} unit{'s' if units > 1 else ''} leaves nothing "
+            f"to train: take at least {1 / units:.3g}"
+        )
+
+
+def _budget(recipe: Recipe) -> Iterator[str]:
+    train, sampling = recipe.train, recipe.sampling
+    if train.updates > sampling.prompts_per_step:
+        yield (
+            f"train.updates is {train.updates}, but one step has only {sampling.prompts_per_step} prompts "
+            "(sampling.prompts_per_step) to share among the updates: lower one or raise the other"
+        )
+    if train.warmup > train.steps:
+        yield (
+            f"train.warmup is {train.warmup}, but the run has only {train.steps} steps (train.steps): "
+            "the learning rate would never be reached; shorten the warm-up"
+        )
+
+
+def _names(recipe: Recipe) -> Iterator[str]:
+    for key, rewards in (("rewards", recipe.rewards), ("evaluation.reward", recipe.evaluation.reward)):
+        names = [reward.name for reward in rewards]
+        for name in sorted({name for name in names if names.count(name) > 1}):
+            yield f"{key} names {name} twice: keep one and add up the weights"
+    if all(reward.weight == 0 for reward in recipe.rewards):
+        yield "rewards have no weight other than 0, so nothing would be learned: give one of them a weight"
+    sets = [recipe.evaluation.prompts, *recipe.evaluation.also]
+    for name in sorted({name for name in sets if sets.count(name) > 1}):
+        yield f"evaluation names the prompts {name} twice: take it out of evaluation.also"

@@ -1,0 +1,74 @@
+"""Presets: one row of names and numbers for each method. Clip ranges and samplers stay as written,
+
+so that runs which differ only in `algorithm.preset` differ only in the method.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+_CLIP = {"name": "clip"}
+_FREE = {"name": "none"}
+_SLAS = {"name": "slas", "gamma": 0.5, "order": "scale_first"}
+_CHUNK = {"name": "chunk", "sizes": "dynamic"}
+_STEP = {"name": "decision"}
+
+PRESETS: dict[str, dict[str, dict[str, Any]]] = {
+    # DanceGRPO, 2505.07818
+    "dance_grpo": {"advantage": {"name": "grpo"}, "unit": _STEP, "objective": _CLIP, "divergence": _FREE},
+    # Flow-GRPO, 2505.05470
+    "flow_grpo": {
+        "advantage": {"name": "grpo"},
+        "unit": _STEP,
+        "objective": _CLIP,
+        "divergence": {"name": "gaussian", "beta": 0.01},
+    },
+    # SLAS, 2605.10937
+    "slas": {"advantage": _SLAS, "unit": _STEP, "objective": _CLIP, "divergence": _FREE},
+    # Chunk-GRPO, 2510.21583
+    "chunk_grpo": {"advantage": {"name": "grpo"}, "unit": _CHUNK, "objective": _CLIP, "divergence": _FREE},
+    # SLAS's advantage with Chunk-GRPO's ratio
+    "slas_chunk": {"advantage": _SLAS, "unit": _CHUNK, "objective": _CLIP, "divergence": _FREE},
+    # nothing: every axis as written
+    "custom": {},
+}
+
+OWN: dict[str, dict[str, str]] = {
+    "advantage": {"gamma": "slas", "order": "slas"},
+    "unit": {"sizes": "chunk", "weighted": "chunk"},
+    "objective": {"clip_high": "clip_higher"},
+    "divergence": {"beta": "gaussian"},
+}
+"""axis -> key -> the only member of the axis that reads the key."""
+
+
+def fill(algorithm: dict[str, Any], row: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """`algorithm` with the gaps filled from `row`; what is written wins.
+
+    Where another member of an axis is written, the row's keys for its own member stay away.
+    """
+    filled = dict(algorithm)
+    for axis, values in row.items():
+        written = filled.get(axis, {})
+        if not isinstance(written, dict):
+            continue
+        name = written.get("name", values["name"])
+        fitting = {k: v for k, v in values.items() if OWN[axis].get(k, name) == name}
+        filled[axis] = {**fitting, **written}
+    return filled
+
+
+def replace(algorithm: dict[str, Any], row: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """`algorithm` with `row` written over it; keys that only a replaced member reads are dropped."""
+    replaced = dict(algorithm)
+    for axis, values in row.items():
+        written = replaced.get(axis, {})
+        written = dict(written) if isinstance(written, dict) else {}
+        replaced[axis] = fitting(axis, {**written, **values}, kept=set(values))
+    return replaced
+
+
+def fitting(axis: str, values: dict[str, Any], kept: set[str] | frozenset[str] = frozenset()) -> dict[str, Any]:
+    """`values` of an axis without the keys its member does not read, except those in `kept`."""
+    name = values.get("name")
+    return {k: v for k, v in values.items() if k in kept or OWN[axis].get(k, name) == name}
