@@ -26,7 +26,7 @@ _CONTENTS = {
     "write_report": "burnish.report.html",
 }
 
-__all__ = ["__version__", *_CONTENTS]  # noqa: PLE0604
+__all__ = ["__version__", *_CONTENTS]
 
 
 def __getattr__(name: str) -> Any:

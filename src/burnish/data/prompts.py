@@ -12,7 +12,7 @@ import io
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from burnish.errors import DataError
 from burnish.types import Prompt
@@ -54,10 +54,12 @@ def load_prompts(source: str, column: str | None = None, limit: int | None = Non
 def _scenes(split: str, limit: int | None) -> list[Prompt]:
     from burnish.scenes import grammar
 
-    splits = ("train", "test", "ood")
-    if split not in splits:
+    for known in get_args(grammar.Split):
+        if known == split:
+            break
+    else:
         raise DataError(f"unknown prompts scenes:{split}: choose scenes:train, scenes:test or scenes:ood")
-    texts = grammar.prompts(split)[:limit]
+    texts = grammar.prompts(known)[:limit]
     return [Prompt(text, {"category": grammar.category(text)}) for text in texts]
 
 
@@ -147,9 +149,13 @@ def _read_jsonl(text: str, path: Path) -> Iterator[Row]:
         try:
             row = json.loads(line)
         except json.JSONDecodeError as error:
-            raise DataError(f"{path} line {number} is not valid JSON: {error.msg} at column {error.colno}") from None
+            raise DataError(
+                f"{path} line {number} is not valid JSON: {error.msg} at column {error.colno}"
+            ) from None
         except (RecursionError, ValueError):
-            raise DataError(f"{path} line {number} is not valid JSON: too deeply nested or too long") from None
+            raise DataError(
+                f"{path} line {number} is not valid JSON: too deeply nested or too long"
+            ) from None
         if not isinstance(row, dict):
             raise DataError(f'{path} line {number} is not a JSON object: write {{"prompt": "…"}}')
         yield number, row
@@ -168,8 +174,8 @@ def _find_column(row: dict[str, Any], path: Path) -> str:
         if name in row:
             return name
     raise DataError(
-        f"{path} has no column {', '.join(COLUMNS[:-1])} or {COLUMNS[-1]}: name the prompt column (data.column) "
-        f"among {', '.join(map(str, row))}"
+        f"{path} has no column {', '.join(COLUMNS[:-1])} or {COLUMNS[-1]}: name the prompt column "
+        f"(data.column) among {', '.join(map(str, row))}"
     )
 
 

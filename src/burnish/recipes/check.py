@@ -21,8 +21,8 @@ def _sampling(recipe: Recipe) -> Iterator[str]:
     first, last = recipe.trained_steps
     if sampling.steps < 2:
         yield (
-            f"sampling.steps is {sampling.steps}, but the last step has almost no noise and cannot be trained: "
-            "take at least 2"
+            f"sampling.steps is {sampling.steps}, but the last step has almost no noise and cannot be "
+            "trained: take at least 2"
         )
     elif first < 0 or first >= last:
         yield (
@@ -43,8 +43,8 @@ def _sampling(recipe: Recipe) -> Iterator[str]:
         yield f"sampling.eta is {sampling.eta:g}, but the transition cps needs 0 < eta <= 1: lower it"
     if sampling.group_size < 2:
         yield (
-            f"sampling.group_size is {sampling.group_size}, but the advantage {recipe.algorithm.advantage.name} "
-            "compares the images of one prompt and would always be zero: take at least 2"
+            f"sampling.group_size is {sampling.group_size}, but the advantage "
+            f"{recipe.algorithm.advantage.name} compares the images of one prompt and would always be zero: take at least 2"
         )
     for key in ("height", "width"):
         pixels = getattr(recipe.model, key)
@@ -62,19 +62,19 @@ def _algorithm(recipe: Recipe) -> Iterator[str]:
             member, value = OWN[axis][key], getattr(section, key)
             if section.name != member and value not in (None, False, 0):
                 yield (
-                    f"algorithm.{axis}.{key} is {value}, but algorithm.{axis}.name {section.name} does not read it: "
-                    f"remove the key or set algorithm.{axis}.name to {member}"
+                    f"algorithm.{axis}.{key} is {value}, but algorithm.{axis}.name {section.name} does not "
+                    f"read it: remove the key or set algorithm.{axis}.name to {member}"
                 )
     if objective.name == "clip_higher":
         if objective.clip_high is None:
             yield (
-                "algorithm.objective.name clip_higher needs algorithm.objective.clip_high: set it, at or above "
-                f"clip_low ({objective.clip_low:g})"
+                "algorithm.objective.name clip_higher needs algorithm.objective.clip_high: set it, "
+                f"at or above clip_low ({objective.clip_low:g})"
             )
         elif objective.clip_high < objective.clip_low:
             yield (
-                f"algorithm.objective.clip_high {objective.clip_high:g} is below clip_low {objective.clip_low:g}: "
-                "raise it, or take algorithm.objective.name clip"
+                f"algorithm.objective.clip_high {objective.clip_high:g} is below clip_low {objective.clip_low:g}"
+                ": raise it, or take algorithm.objective.name clip"
             )
     if divergence.name == "gaussian" and divergence.beta == 0:
         yield (
@@ -95,16 +95,16 @@ def _unit(recipe: Recipe) -> Iterator[str]:
             )
         elif unit.sizes != "dynamic" and (sum(unit.sizes) != trained or min(unit.sizes, default=0) < 1):
             yield (
-                f"algorithm.unit.sizes {unit.sizes} must be positive and sum to the {trained} trained steps of "
-                f"sampling.window [{first}, {last}], but they sum to {sum(unit.sizes)}: change one of the two"
+                f"algorithm.unit.sizes {unit.sizes} must be positive and sum to the {trained} trained steps "
+                f"of sampling.window [{first}, {last}], but they sum to {sum(unit.sizes)}: change one of the two"
             )
     units = {"decision": trained, "sequence": 1}.get(unit.name)
     if isinstance(unit.sizes, list) and unit.name == "chunk":
         units = len(unit.sizes)
     if unit.fraction < 1 and units is not None and int(unit.fraction * units + 1e-9) < 1:
         yield (
-            f"algorithm.unit.fraction {unit.fraction:g} of {units} unit{'s' if units > 1 else ''} leaves nothing "
-            f"to train: take at least {1 / units:.3g}"
+            f"algorithm.unit.fraction {unit.fraction:g} of {units} unit{'s' if units > 1 else ''} leaves "
+            f"nothing to train: take at least {1 / units:.3g}"
         )
 
 

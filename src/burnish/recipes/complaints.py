@@ -66,11 +66,17 @@ def sentence(error: ValidationError, values: dict[str, Any], written: dict[str, 
     errors = error.errors()
     first = errors[0]
     if first["type"] == "value_error":
-        place = f"{source} with overrides {' '.join(f'{k}={v}' for k, v in written.items())}" if written else source
+        place = (
+            f"{source} with overrides {' '.join(f'{k}={v}' for k, v in written.items())}"
+            if written
+            else source
+        )
         return f"{first['msg'].removeprefix('Value error, ')} (in {place})"
     path = _path(first["loc"], values)
     key = ".".join(path)
-    override = next((k for k in written if k == key or k.startswith(key + ".") or key.startswith(k + ".")), None)
+    override = next(
+        (k for k in written if k == key or k.startswith(key + ".") or key.startswith(k + ".")), None
+    )
     where = f"override {override}={written[override]}" if override else source
     if first["type"] == "extra_forbidden":
         return f"{where}: unknown key {key}{_hint(path)}"
@@ -86,13 +92,10 @@ def _path(loc: tuple[int | str, ...], values: Any) -> list[str]:
     """`loc` without pydantic's union tags: only parts that the input really has."""
     path, node = [], values
     for part in loc:
-        if isinstance(node, dict) and part in node:
+        listed = isinstance(node, list | tuple) and isinstance(part, int) and part < len(node)
+        if listed or (isinstance(node, dict) and part in node):
             node = node[part]
-        elif isinstance(node, list | tuple) and isinstance(part, int) and part < len(node):
-            node = node[part]
-        else:
-            continue
-        path.append(str(part))
+            path.append(str(part))
     return path or [str(part) for part in loc]
 
 

@@ -37,7 +37,9 @@ def load_recipe(name_or_path: str | None = None, overrides: list[str] | None = N
     for override in overrides or []:
         key, equals, text = override.partition("=")
         if not equals or not key.strip():
-            raise RecipeError(f"override {override!r} is not of the form key.sub=value, such as train.lr=1e-4")
+            raise RecipeError(
+                f"override {override!r} is not of the form key.sub=value, such as train.lr=1e-4"
+            )
         written[key.strip()] = text
     preset = written.get("algorithm.preset", "").strip()
     algorithm = values.get("algorithm")
@@ -56,7 +58,9 @@ def dump_yaml(recipe: Recipe) -> str:
 
 def bundled() -> list[str]:
     """Names of the recipes in the package."""
-    return sorted(p.name.removesuffix(".yaml") for p in files(__package__).iterdir() if p.name.endswith(".yaml"))
+    return sorted(
+        p.name.removesuffix(".yaml") for p in files(__package__).iterdir() if p.name.endswith(".yaml")
+    )
 
 
 def find_recipe(name_or_path: str | None) -> Path:
@@ -77,7 +81,9 @@ def find_recipe(name_or_path: str | None) -> Path:
     hint = nearest(path.name if looks_like_path else name, known)
     if looks_like_path:
         raise RecipeError(f"no recipe file {name}{hint}")
-    raise RecipeError(f"no recipe named {name!r}{hint}; bundled are {', '.join(bundled())}; or give a .yaml file")
+    raise RecipeError(
+        f"no recipe named {name!r}{hint}; bundled are {', '.join(bundled())}; or give a .yaml file"
+    )
 
 
 def read_recipe(path: Path) -> dict[str, Any]:
@@ -139,7 +145,7 @@ def _settle(values: dict[str, Any], written: dict[str, str]) -> None:
     algorithm = values.get("algorithm")
     for axis in OWN:
         section = algorithm.get(axis) if isinstance(algorithm, dict) else None
-        if f"algorithm.{axis}.name" in written and isinstance(section, dict):
+        if algorithm and f"algorithm.{axis}.name" in written and isinstance(section, dict):
             kept = {key for key in OWN[axis] if f"algorithm.{axis}.{key}" in written}
             algorithm[axis] = fitting(axis, section, kept)
 

@@ -68,7 +68,9 @@ def replace(algorithm: dict[str, Any], row: dict[str, dict[str, Any]]) -> dict[s
     return replaced
 
 
-def fitting(axis: str, values: dict[str, Any], kept: set[str] | frozenset[str] = frozenset()) -> dict[str, Any]:
+def fitting(
+    axis: str, values: dict[str, Any], kept: set[str] | frozenset[str] = frozenset()
+) -> dict[str, Any]:
     """`values` of an axis without the keys its member does not read, except those in `kept`."""
     name = values.get("name")
     return {k: v for k, v in values.items() if k in kept or OWN[axis].get(k, name) == name}

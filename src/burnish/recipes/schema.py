@@ -24,38 +24,56 @@ class Section(BaseModel):
 class Run(Section):
     """Where a run lives and what makes it repeatable."""
 
-    dir: str = Field("runs/scenes", description="Folder of this run; must not hold another run.")
-    seed: int = Field(0, ge=0, description="Seeds prompts, noise, initial LoRA weights: everything random.")
-    device: str = Field("auto", description="auto, cpu, cuda, cuda:1 …; auto takes the accelerator if any.")
-    tensorboard: bool = Field(False, description="Also write TensorBoard events (extra: tensorboard).")
+    dir: str = Field(default="runs/scenes", description="Folder of this run; must not hold another run.")
+    seed: int = Field(
+        default=0, ge=0, description="Seeds prompts, noise, initial LoRA weights: everything random."
+    )
+    device: str = Field(
+        default="auto", description="auto, cpu, cuda, cuda:1 …; auto takes the accelerator if any."
+    )
+    tensorboard: bool = Field(
+        default=False, description="Also write TensorBoard events (extra: tensorboard)."
+    )
 
 
 class Lora(Section):
     """Low-rank adapters (peft) in place of full fine-tuning."""
 
-    rank: int = Field(32, ge=1)
-    alpha: float = Field(64.0, gt=0)
-    targets: list[str] | None = Field(None, description="Module-name endings; None takes the backbone's own.")
+    rank: int = Field(default=32, ge=1)
+    alpha: float = Field(default=64.0, gt=0)
+    targets: list[str] | None = Field(
+        default=None, description="Module-name endings; None takes the backbone's own."
+    )
 
 
 class Model(Section):
     """The policy: a bundled model's name or a local folder in the hub's diffusers format."""
 
-    path: str = Field("scenes-small", description="scenes-small, scenes-base, or a folder with model_index.json.")
-    lora: Lora | None = Field(None, description="LoRA settings; null trains all weights of the transformer.")
+    path: str = Field(
+        default="scenes-small", description="scenes-small, scenes-base, or a folder with model_index.json."
+    )
+    lora: Lora | None = Field(
+        default=None, description="LoRA settings; null trains all weights of the transformer."
+    )
     dtype: Literal["float32", "bfloat16"] = "float32"
-    height: int | None = Field(None, ge=8, description="Pixels; null takes the model's default size.")
-    width: int | None = Field(None, ge=8)
-    guidance_scale: float = Field(3.5, ge=0, description="Embedded guidance; ignored by models without it.")
-    max_text_tokens: int = Field(512, ge=1, description="Upper bound; the tokenizer's own limit applies too.")
+    height: int | None = Field(default=None, ge=8, description="Pixels; null takes the model's default size.")
+    width: int | None = Field(default=None, ge=8)
+    guidance_scale: float = Field(
+        default=3.5, ge=0, description="Embedded guidance; ignored by models without it."
+    )
+    max_text_tokens: int = Field(
+        default=512, ge=1, description="Upper bound; the tokenizer's own limit applies too."
+    )
 
 
 class Data(Section):
     """The training prompts."""
 
-    prompts: str = Field("scenes:train", description="scenes:SPLIT, or a .txt, .csv, .tsv or .jsonl file.")
-    column: str | None = Field(None, description="Prompt column of a csv/jsonl file; null finds it.")
-    limit: int | None = Field(None, ge=1, description="Use only the first N prompts.")
+    prompts: str = Field(
+        default="scenes:train", description="scenes:SPLIT, or a .txt, .csv, .tsv or .jsonl file."
+    )
+    column: str | None = Field(default=None, description="Prompt column of a csv/jsonl file; null finds it.")
+    limit: int | None = Field(default=None, ge=1, description="Use only the first N prompts.")
 
 
 class Reward(Section):
@@ -68,29 +86,33 @@ class Reward(Section):
 class Sampling(Section):
     """How rollouts are made: the schedule, the transition, and where it is stochastic."""
 
-    steps: int = Field(6, ge=1, description="Denoising steps of a training rollout.")
+    steps: int = Field(default=6, ge=1, description="Denoising steps of a training rollout.")
     transition: Literal["flow_sde", "dance_sde", "cps"] = "flow_sde"
-    eta: float = Field(0.7, gt=0, description="Noise level of the transition.")
+    eta: float = Field(default=0.7, gt=0, description="Noise level of the transition.")
     window: tuple[int, int] | None = Field(
-        (0, 2),
+        default=(0, 2),
         strict=False,
         description="Steps [first, last) that are stochastic and trained; null: all but the last.",
     )
-    shared_noise: bool = Field(True, description="Same initial noise within a group.")
-    group_size: int = Field(12, ge=1, description="Rollouts per prompt.")
-    prompts_per_step: int = Field(16, ge=1, description="Distinct prompts per training step.")
-    rows: int = Field(192, ge=1, description="Images or stacked timesteps in one forward (memory budget).")
+    shared_noise: bool = Field(default=True, description="Same initial noise within a group.")
+    group_size: int = Field(default=12, ge=1, description="Rollouts per prompt.")
+    prompts_per_step: int = Field(default=16, ge=1, description="Distinct prompts per training step.")
+    rows: int = Field(
+        default=192, ge=1, description="Images or stacked timesteps in one forward (memory budget)."
+    )
 
 
 class Advantage(Section):
     """Whose credit, how large."""
 
     name: Literal["grpo", "dance_grpo", "dr_grpo", "batch_std", "slas", "rloo"] = "batch_std"
-    gamma: float = Field(0.5, ge=0, description="SLAS exponent: sign(d)·|d|^(1+gamma); only with name: slas.")
-    order: Literal["scale_first", "power_first"] = Field(
-        "scale_first", description="SLAS: std before or after the power."
+    gamma: float = Field(
+        default=0.5, ge=0, description="SLAS exponent: sign(d)·|d|^(1+gamma); only with name: slas."
     )
-    clamp: float | None = Field(5.0, gt=0, description="Advantages are clamped to ±clamp; null: not.")
+    order: Literal["scale_first", "power_first"] = Field(
+        default="scale_first", description="SLAS: std before or after the power."
+    )
+    clamp: float | None = Field(default=5.0, gt=0, description="Advantages are clamped to ±clamp; null: not.")
 
 
 class Unit(Section):
@@ -98,25 +120,32 @@ class Unit(Section):
 
     name: Literal["decision", "chunk", "sequence"] = "decision"
     sizes: list[int] | Literal["dynamic"] | None = Field(
-        None, description="Chunk sizes, summing to the trained steps, or dynamic (measured on this model)."
+        default=None,
+        description="Chunk sizes, summing to the trained steps, or dynamic (measured on this model).",
     )
-    fraction: float = Field(1.0, gt=0, le=1, description="Share of each rollout's units that is trained.")
-    weighted: bool = Field(False, description="Draw units by their mean relative L1 change, not uniformly.")
+    fraction: float = Field(
+        default=1.0, gt=0, le=1, description="Share of each rollout's units that is trained."
+    )
+    weighted: bool = Field(
+        default=False, description="Draw units by their mean relative L1 change, not uniformly."
+    )
 
 
 class Objective(Section):
     """How far the ratio is trusted."""
 
     name: Literal["clip", "clip_higher"] = "clip"
-    clip_low: float = Field(1e-3, gt=0, lt=1)
-    clip_high: float | None = Field(None, gt=0, description="Upper range; only with name: clip_higher.")
+    clip_low: float = Field(default=1e-3, gt=0, lt=1)
+    clip_high: float | None = Field(
+        default=None, gt=0, description="Upper range; only with name: clip_higher."
+    )
 
 
 class Divergence(Section):
     """How far from the reference model."""
 
     name: Literal["none", "gaussian"] = "none"
-    beta: float = Field(0.0, ge=0)
+    beta: float = Field(default=0.0, ge=0)
 
 
 class Algorithm(Section):
@@ -140,29 +169,33 @@ class Algorithm(Section):
 class Train(Section):
     """The optimiser and how long it runs."""
 
-    steps: int = Field(60, ge=0, description="Training steps (rollout, score, update).")
-    updates: int = Field(1, ge=1, description="Optimiser updates per batch of rollouts.")
-    lr: float = Field(2e-4, gt=0)
-    weight_decay: float = Field(1e-4, ge=0)
-    warmup: int = Field(0, ge=0, description="Steps of linear warm-up of the learning rate.")
-    max_grad_norm: float = Field(1.0, gt=0)
-    ema: float | None = Field(None, gt=0, lt=1, description="Decay of the averaged weights; null: none.")
-    checkpoint_every: int = Field(20, ge=1)
-    keep_checkpoints: int = Field(2, ge=1, description="Newest checkpoints kept.")
-    nonfinite_budget: int = Field(5, ge=0, description="Skipped non-finite updates before the run stops.")
+    steps: int = Field(default=60, ge=0, description="Training steps (rollout, score, update).")
+    updates: int = Field(default=1, ge=1, description="Optimiser updates per batch of rollouts.")
+    lr: float = Field(default=2e-4, gt=0)
+    weight_decay: float = Field(default=1e-4, ge=0)
+    warmup: int = Field(default=0, ge=0, description="Steps of linear warm-up of the learning rate.")
+    max_grad_norm: float = Field(default=1.0, gt=0)
+    ema: float | None = Field(
+        default=None, gt=0, lt=1, description="Decay of the averaged weights; null: none."
+    )
+    checkpoint_every: int = Field(default=20, ge=1)
+    keep_checkpoints: int = Field(default=2, ge=1, description="Newest checkpoints kept.")
+    nonfinite_budget: int = Field(
+        default=5, ge=0, description="Skipped non-finite updates before the run stops."
+    )
 
 
 class Evaluation(Section):
     """Fixed prompts, fixed seeds, deterministic sampling: what the curves show."""
 
-    prompts: str = Field("scenes:test", description="As data.prompts.")
-    also: list[str] = Field(["scenes:ood"], description="Further prompt sets, each its own curve.")
-    reward: list[Reward] = Field([Reward(name="scenes_strict"), Reward(name="scenes_graded")])
-    every: int = Field(10, ge=1, description="Training steps between evaluations.")
-    count: int = Field(256, ge=1, description="Prompts per set.")
-    steps: int = Field(10, ge=1, description="ODE steps.")
-    seed: int = Field(1234, ge=0)
-    pictures: int = Field(12, ge=0, description="Fixed prompts drawn in the grids.")
+    prompts: str = Field(default="scenes:test", description="As data.prompts.")
+    also: list[str] = Field(default=["scenes:ood"], description="Further prompt sets, each its own curve.")
+    reward: list[Reward] = Field(default=[Reward(name="scenes_strict"), Reward(name="scenes_graded")])
+    every: int = Field(default=10, ge=1, description="Training steps between evaluations.")
+    count: int = Field(default=256, ge=1, description="Prompts per set.")
+    steps: int = Field(default=10, ge=1, description="ODE steps.")
+    seed: int = Field(default=1234, ge=0)
+    pictures: int = Field(default=12, ge=0, description="Fixed prompts drawn in the grids.")
 
 
 class Recipe(Section):
@@ -171,7 +204,7 @@ class Recipe(Section):
     run: Run = Run()
     model: Model = Model()
     data: Data = Data()
-    rewards: list[Reward] = Field([Reward()], min_length=1)
+    rewards: list[Reward] = Field(default=[Reward()], min_length=1)
     algorithm: Algorithm = Algorithm()
     sampling: Sampling = Sampling()
     train: Train = Train()

@@ -54,7 +54,9 @@ class UserReward:
                 )
         wanted = there if self.everything else [key for key in there if key in self.named]
         return {
-            key: [prompt.columns.get(key) for prompt in prompts] for key in wanted if key not in ("images", "prompts")
+            key: [prompt.columns.get(key) for prompt in prompts]
+            for key in wanted
+            if key not in ("images", "prompts")
         }
 
 
@@ -93,7 +95,7 @@ def _import_file(place: str, name: str) -> ModuleType:
     sys.modules[key] = module
     try:
         spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:  # noqa: BLE001  the user's code may raise anything
+    except (Exception, SystemExit) as error:
         del sys.modules[key]
         raise RewardError(f"reward {name}: importing {path} raised {describe(error)}") from error
     return module
@@ -108,7 +110,7 @@ def _import_module(place: str, name: str) -> ModuleType:
                 f"reward {name}: no module {place}; install it, or write a file as ./FILE.py:NAME"
             ) from None
         raise RewardError(f"reward {name}: importing {place} raised {describe(error)}") from error
-    except (Exception, SystemExit) as error:  # noqa: BLE001  the user's code may raise anything
+    except (Exception, SystemExit) as error:
         raise RewardError(f"reward {name}: importing {place} raised {describe(error)}") from error
 
 

@@ -54,7 +54,9 @@ class RewardSet:
         returns anything but B numbers (or `None`).
         """
         if images_BHWC.dtype != np.uint8 or images_BHWC.ndim != 4 or images_BHWC.shape[-1] != 3:
-            raise ValueError(f"images must be uint8 [B, H, W, 3], not {images_BHWC.dtype} {images_BHWC.shape}")
+            raise ValueError(
+                f"images must be uint8 [B, H, W, 3], not {images_BHWC.dtype} {images_BHWC.shape}"
+            )
         if len(images_BHWC) != len(prompts):
             raise ValueError(f"{len(images_BHWC)} images but {len(prompts)} prompts")
         total_B = np.zeros(len(prompts))
@@ -64,7 +66,7 @@ class RewardSet:
                 result = function(list(images_BHWC), list(prompts))
             except BurnishError:
                 raise
-            except Exception as error:  # noqa: BLE001  the user's code may raise anything
+            except Exception as error:
                 raise RewardError(f"reward {name} raised {describe(error)}") from error
             by_name[name] = _numbers(result, len(prompts), name)
             if weight != 0:
@@ -104,7 +106,9 @@ def _numbers(result: Any, count: int, name: str) -> np.ndarray:
             f"reward {name} returned {type(result).__name__}, not a list of {count} numbers"
         ) from None
     if len(values) != count:
-        raise RewardError(f"reward {name} returned {len(values)} scores for {count} images: return one an image")
+        raise RewardError(
+            f"reward {name} returned {len(values)} scores for {count} images: return one an image"
+        )
     scores_B = np.empty(count)
     for index, value in enumerate(values):
         if hasattr(value, "item") and not isinstance(value, Real):
@@ -114,8 +118,8 @@ def _numbers(result: Any, count: int, name: str) -> np.ndarray:
                 value = list(value)
         if value is not None and not isinstance(value, Real | np.bool_):
             raise RewardError(
-                f"reward {name} returned {str(value)[:60]!r} for image {index}: return a number, or None where "
-                "an image cannot be scored"
+                f"reward {name} returned {str(value)[:60]!r} for image {index}: return a number, or None "
+                "where an image cannot be scored"
             )
         scores_B[index] = math.nan if value is None else float(value)
         if math.isinf(scores_B[index]):

@@ -16,12 +16,16 @@ Score = Callable[[Sequence[np.ndarray], Sequence[Prompt]], list[float | None]]
 
 def strict() -> Score:
     """1 where the picture shows exactly what the prompt requires, else 0."""
-    return lambda images, prompts: [_judge(i, p, lambda v: float(v.strict)) for i, p in _pairs(images, prompts)]
+    return lambda images, prompts: [
+        _judge(i, p, lambda v: float(v.strict)) for i, p in _pairs(images, prompts)
+    ]
 
 
 def graded() -> Score:
     """Partial credit between 0 and 1."""
-    return lambda images, prompts: [_judge(i, p, lambda v: float(v.graded)) for i, p in _pairs(images, prompts)]
+    return lambda images, prompts: [
+        _judge(i, p, lambda v: float(v.graded)) for i, p in _pairs(images, prompts)
+    ]
 
 
 def preference() -> Score:
