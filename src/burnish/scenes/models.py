@@ -18,9 +18,9 @@ import torch
 
 from burnish.errors import ModelError
 
-PIXELS = 64
+PIXELS = 32
 TEXT_TOKENS = 16
-LATENT_CHANNELS = 8
+LATENT_CHANNELS = 6
 BUNDLED = Path(__file__).parent / "models"
 
 
@@ -85,11 +85,8 @@ def tokenizers(texts: list[str]) -> tuple[Any, Any]:
     return clip, T5Tokenizer(vocab=vocab, extra_ids=0, model_max_length=TEXT_TOKENS)
 
 
-    return json.loads(text)
-
-
-def vae(channels: tuple[int, ...] = (8, 16, 32, 64)) -> Any:
-    """An `AutoencoderKL` that turns 64×64 pixels into 8×8 latents of `LATENT_CHANNELS`."""
+def vae(channels: tuple[int, ...] = (16, 32, 64)) -> Any:
+    """An `AutoencoderKL` that turns 32×32 pixels into 8×8 latents of `LATENT_CHANNELS`."""
     from diffusers import AutoencoderKL
 
     return AutoencoderKL(
@@ -98,7 +95,7 @@ def vae(channels: tuple[int, ...] = (8, 16, 32, 64)) -> Any:
         block_out_channels=channels,
         layers_per_block=1,
         latent_channels=LATENT_CHANNELS,
-        norm_num_groups=8,
+        norm_num_groups=2,
         sample_size=PIXELS,
         use_quant_conv=False,
         use_post_quant_conv=False,

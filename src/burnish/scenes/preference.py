@@ -48,7 +48,9 @@ class Preference:
         """One score an image: uint8 arrays [H, W, 3] of any size, with one prompt each."""
         if len(images) != len(texts):
             raise ValueError(f"{len(images)} images but {len(texts)} prompts: give one prompt an image")
-        pixels = self.processor([Image.fromarray(image) for image in images], return_tensors="pt").pixel_values
+        pixels = self.processor(
+            [Image.fromarray(image) for image in images], return_tensors="pt"
+        ).pixel_values
         ids = tokenize(self.tokenizer, list(texts))
         return similarity(self.model, pixels.to(self.model.device), ids.to(self.model.device)).tolist()
 
@@ -93,12 +95,15 @@ def liking(image: np.ndarray, text: str, rng: np.random.Generator) -> float:
     saturation = values.max(-1) - values.min(-1)
     match = verify(image, text).graded
     return float(
-        MATCH * match + SATURATION * saturation.mean() + AREA * (saturation > 0.4).mean() + rng.gumbel() * NOISE
+        MATCH * match
+        + SATURATION * saturation.mean()
+        + AREA * (saturation > 0.4).mean()
+        + rng.gumbel() * NOISE
     )
 
 
 def rate_block(seed: int) -> tuple[np.ndarray, list[str], np.ndarray]:
-    """`BLOCK` rated pairs: images [BLOCK, 2, 64, 64, 3], prompts, and whether the first was preferred."""
+    """`BLOCK` rated pairs: images [BLOCK, 2, 32, 32, 3], prompts, and whether the first was preferred."""
     rng = np.random.default_rng([seed, 77])
     pairs, texts, first = [], [], []
     for _ in range(BLOCK):
@@ -131,7 +136,7 @@ def build() -> tuple[Any, Any, Any]:
         "eos_token_id": tokenizer.eos_token_id,
         "pad_token_id": tokenizer.pad_token_id,
     }
-    vision = {**shared, "num_hidden_layers": 4, "image_size": models.PIXELS, "patch_size": 8}
+    vision = {**shared, "num_hidden_layers": 4, "image_size": models.PIXELS, "patch_size": 4}
     model = CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=64))
     side = {"height": models.PIXELS, "width": models.PIXELS}
     processor = CLIPImageProcessor(size={"shortest_edge": models.PIXELS}, crop_size=side)
@@ -187,7 +192,10 @@ def main(argv: list[str] | None = None) -> int:
                 held = torch.arange(kept, len(texts), device=settings.device)
                 agreement = ((margin(held) > 0) == preferred[held]).float().mean().item()
             model.train()
-            print(f"preference {step}/{settings.steps}  loss {loss.item():.3f}  agreement {agreement:.3f}", flush=True)
+            print(
+                f"preference {step}/{settings.steps}  loss {loss.item():.3f}  agreement {agreement:.3f}",
+                flush=True,
+            )
     settings.out.mkdir(parents=True, exist_ok=True)
     model.to("cpu", torch.float16).save_pretrained(settings.out)
     tokenizer.save_pretrained(settings.out)

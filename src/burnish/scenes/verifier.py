@@ -255,9 +255,7 @@ def _templates() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def _fits(thing: Thing, found: Found) -> bool:
     return (
-        thing.shape == found.shape
-        and thing.color in (None, found.color)
-        and thing.size in (None, found.size)
+        thing.shape == found.shape and thing.color in (None, found.color) and thing.size in (None, found.size)
     )
 
 

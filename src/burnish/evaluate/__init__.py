@@ -1,0 +1,1 @@
+"""Fixed prompts, fixed seeds, deterministic sampling: what a model can do."""

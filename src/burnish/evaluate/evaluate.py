@@ -1,0 +1,131 @@
+"""Scores a policy on fixed prompts with fixed noise by deterministic (ODE) sampling.
+
+The same prompts and the same noise at every call: two evaluations differ only by the weights.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from burnish.data.prompts import load_prompts
+from burnish.errors import RunError
+from burnish.policies.denoising.policy import DenoisingPolicy
+from burnish.recipes.schema import Evaluation, Model, Reward
+from burnish.rewards.reward import RewardSet, load_rewards
+from burnish.types import Prompt
+
+
+@dataclass(frozen=True)
+class EvaluationSet:
+    """Fixed prompts with one noise seed each.
+
+    Attributes:
+        name: as in the recipe, e.g. `scenes:test`.
+        prompts: the N prompts.
+        seeds: N seeds of the initial noise.
+    """
+
+    name: str
+    prompts: list[Prompt]
+    seeds: list[int]
+
+    @property
+    def slug(self) -> str:
+        """The name as part of a file name."""
+        return "".join(c if c.isalnum() else "-" for c in Path(self.name).stem if c)[-40:].strip("-")
+
+
+def evaluation_set(source: str, count: int, seed: int) -> EvaluationSet:
+    """`count` prompts of `source` (all, if it has fewer), drawn once and for all by `seed`."""
+    prompts = load_prompts(source)
+    order = np.random.default_rng(seed).permutation(len(prompts))[:count]
+    return EvaluationSet(
+        source, [prompts[i] for i in order], [seed * 1_000_003 + i for i in range(len(order))]
+    )
+
+
+def evaluation_sets(settings: Evaluation) -> list[EvaluationSet]:
+    """The sets of a recipe, the main one first."""
+    return [
+        evaluation_set(name, settings.count, settings.seed) for name in (settings.prompts, *settings.also)
+    ]
+
+
+def evaluate(
+    policy: DenoisingPolicy, chosen: EvaluationSet, rewards: RewardSet, *, steps: int, rows: int
+) -> tuple[dict[str, Any], np.ndarray]:
+    """Mean and standard error of every reward on one set.
+
+    Returns:
+        Fields `set`, `count`, and per reward NAME: `NAME`, `NAME/se`, `NAME/unscored`; and the uint8
+        images [N, H, W, 3] they were measured on.
+    """
+    images = policy.generate([p.text for p in chosen.prompts], steps, seeds=chosen.seeds, rows=rows)
+    scores = rewards.score(images, chosen.prompts)
+    fields: dict[str, Any] = {"set": chosen.name, "count": len(images)}
+    for name, values in scores.by_name.items():
+        good = values[np.isfinite(values)]
+        fields[name] = float(good.mean()) if len(good) else None
+        fields[f"{name}/se"] = float(good.std(ddof=1) / np.sqrt(len(good))) if len(good) > 1 else None
+        if len(good) < len(values):
+            fields[f"{name}/unscored"] = len(values) - len(good)
+    return fields, images
+
+
+def open_model(model: str, device: str, *, base: bool = False) -> DenoisingPolicy:
+    """A policy from a model's folder or bundled name, or from a run (its newest checkpoint).
+
+    Args:
+        model: bundled name, diffusers folder, or run folder.
+        device: as in a recipe.
+        base: of a run, the model it started from.
+
+    Raises:
+        ModelError, RunError, CheckpointError: it is none of these, or is damaged.
+    """
+    from burnish.policies.load import load_policy
+    from burnish.recipes.load import load_recipe
+
+    run = Path(model)
+    if not (run / "recipe.yaml").is_file():
+        if base:
+            raise RunError(f"{model} is not a run, so it has no base; leave out --base")
+        return load_policy(Model(path=model), device)
+    recipe = load_recipe(str(run / "recipe.yaml"), [])
+    policy = load_policy(recipe.model, device, recipe.run.seed)
+    if not base:
+        load_weights(policy, run)
+    return policy
+
+
+def load_weights(policy: DenoisingPolicy, run: Path) -> int:
+    """Puts the newest checkpoint's weights (averaged ones, if any) into the policy; returns its step."""
+    from burnish.engine.checkpoint import latest
+
+    checkpoint = latest(run / "checkpoints")
+    values = checkpoint.tensors["ema"] or checkpoint.tensors["parameters"]
+    for name, parameter in policy.parameters.items():
+        parameter.data.copy_(values[name])
+    return checkpoint.step
+
+
+def evaluate_model(
+    model: str,
+    *,
+    prompts: str,
+    rewards: list[str],
+    count: int,
+    seed: int,
+    steps: int,
+    device: str,
+    base: bool = False,
+) -> list[dict[str, Any]]:
+    """`burnish evaluate`: one row of numbers for one prompt set."""
+    policy = open_model(model, device, base=base)
+    scorer = load_rewards([Reward(name=name) for name in rewards])
+    fields, _ = evaluate(policy, evaluation_set(prompts, count, seed), scorer, steps=steps, rows=64)
+    return [{"model": model, "base": base, **fields}]

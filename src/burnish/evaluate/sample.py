@@ -1,0 +1,44 @@
+"""`burnish sample`: images of a model or a run, each with its prompt beside it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from PIL import Image
+
+from burnish.errors import RunError
+from burnish.evaluate.evaluate import open_model
+from burnish.types import Prompt
+
+ROWS = 32
+
+
+def sample_to_folder(
+    model: str, prompts: list[Prompt], out: Path, *, count: int, seed: int, steps: int, device: str
+) -> list[Path]:
+    """Writes `count` PNGs a prompt into `out`, and `prompts.jsonl` with file, prompt and seed of each.
+
+    Image i of a prompt has seed `seed + i`, so two models sampled with one seed can be compared.
+
+    Raises:
+        RunError: the folder cannot be written or already holds samples.
+    """
+    listing = out / "prompts.jsonl"
+    if listing.exists():
+        raise RunError(f"{out} already holds samples; choose another --out")
+    policy = open_model(model, device)
+    jobs = [(prompt.text, seed + i) for prompt in prompts for i in range(count)]
+    images = policy.generate([text for text, _ in jobs], steps, seeds=[s for _, s in jobs], rows=ROWS)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        paths, lines = [], []
+        for number, (image, (text, noise)) in enumerate(zip(images, jobs, strict=True)):
+            path = out / f"{number:05d}.png"
+            Image.fromarray(image).save(path)
+            paths.append(path)
+            lines.append(json.dumps({"file": path.name, "prompt": text, "seed": noise}, ensure_ascii=False))
+        listing.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    except OSError as problem:
+        raise RunError(f"{out} cannot be written ({problem.strerror}); choose another --out") from problem
+    return paths

@@ -1,0 +1,1 @@
+"""Policies: what makes a rollout and scores it again."""

@@ -1,0 +1,259 @@
+"""A denoiser as a policy: `sample` makes rollouts, `evaluate` scores their decisions again.
+
+A decision is one stochastic denoising transition x' = a·x + b·v + s·ε. What the update needs of it is
+kept: x, the noise level, the velocity v_old that was followed and the noise ε that was drawn. The log of
+the importance ratio follows directly from v_new − v_old (see `core.ratios.gaussian_log_ratio`), so it is
+exactly zero while the weights are unchanged.
+
+Axes: P prompts, B rollouts, T trained decisions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from burnish.core import divergences, ratios, transitions, units
+from burnish.engine import rng
+from burnish.policies.denoising.backbone import Backbone, Condition
+
+
+@dataclass(frozen=True)
+class Rollouts:
+    """B rollouts with the T decisions of each that are trained.
+
+    Attributes:
+        latents_BT: [B, T, …] x before each decision, float32.
+        prediction_BT: [B, T, …] the velocity followed, float32.
+        noise_BT: [B, T, …] the standard normal noise drawn, float32.
+        sigma_T: noise levels of the decisions, float64.
+        b_T, s_T: rows of the transition table, float64.
+        prompt_B: row of `condition` each rollout belongs to; also its group.
+        condition: tensors with one row a prompt.
+        final_B: [B, …] the denoised latents.
+        l1rel_T: [T] relative L1 change of the latents at each decision (Chunk-GRPO), float64.
+    """
+
+    latents_BT: Tensor
+    prediction_BT: Tensor
+    noise_BT: Tensor
+    sigma_T: Tensor
+    b_T: Tensor
+    s_T: Tensor
+    prompt_B: Tensor
+    condition: Condition
+    final_B: Tensor
+    l1rel_T: Tensor
+
+    def __len__(self) -> int:
+        return len(self.latents_BT)
+
+
+class DenoisingPolicy:
+    """The one denoising loop, for every backbone.
+
+    Args:
+        backbone: conditioning and prediction.
+        device: where it runs.
+        dtype: of the forward pass; trained weights and log-ratios stay float32.
+    """
+
+    def __init__(self, backbone: Backbone, device: torch.device, dtype: torch.dtype = torch.float32):
+        self.backbone, self.device, self.dtype = backbone, device, dtype
+        self._embedded: dict[str, Condition] = {}
+        self._reference: Any = None
+
+    @property
+    def parameters(self) -> dict[str, torch.nn.Parameter]:
+        """The trained parameters by name."""
+        named = self.backbone.transformer.named_parameters()
+        return {name: value for name, value in named if value.requires_grad}
+
+    def condition(self, texts: list[str]) -> Condition:
+        """Conditions of the prompts, one row each; every distinct text is embedded once in a run."""
+        missing = [text for text in dict.fromkeys(texts) if text not in self._embedded]
+        for start in range(0, len(missing), 64):
+            part = missing[start : start + 64]
+            rows = self.backbone.encode(part)
+            for i, text in enumerate(part):
+                self._embedded[text] = {key: value[i].clone() for key, value in rows.items()}
+        keys = self._embedded[texts[0]]
+        return {key: torch.stack([self._embedded[text][key] for text in texts]) for key in keys}
+
+    def predict(self, latents: Tensor, sigma_B: Tensor, condition: Condition, rows: int) -> Tensor:
+        """Velocities [B, …] float32, in forwards of at most `rows` rows."""
+        parts = []
+        for start in range(0, len(latents), rows):
+            part = slice(start, start + rows)
+            with self._autocast():
+                velocity = self.backbone.predict(
+                    latents[part], sigma_B[part], {key: value[part] for key, value in condition.items()}
+                )
+            parts.append(velocity.float())
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+    @torch.no_grad()
+    def sample(
+        self,
+        texts: list[str],
+        group_size: int,
+        table: transitions.Table,
+        steps: int,
+        *,
+        seed: tuple[int | str, ...],
+        shared_noise: bool,
+        rows: int,
+    ) -> Rollouts:
+        """`group_size` rollouts for each of the P prompts, B = P·group_size, groups contiguous.
+
+        Args:
+            texts: P prompts.
+            group_size: rollouts a prompt.
+            table: the transition's affine rows, one a step; rows with s = 0 are deterministic.
+            steps: denoising steps.
+            seed: keys of all noise drawn here.
+            shared_noise: whether a group starts from the same initial noise.
+            rows: images in one forward.
+        """
+        prompt_B = torch.arange(len(texts)).repeat_interleave(group_size)
+        condition = self.condition(texts)
+        spread = {key: value[prompt_B.to(value.device)] for key, value in condition.items()}
+        sigma_T1 = self.backbone.sigmas(steps)
+        shape = self.backbone.latent_shape
+        starts = len(texts) if shared_noise else len(prompt_B)
+        x = rng.noise((starts, *shape), *seed, "initial", device=self.device, dtype=torch.float32)
+        if shared_noise:
+            x = x[prompt_B.to(x.device)]
+        kept: dict[str, list[Tensor]] = {"x": [], "v": [], "noise": []}
+        change = []
+        for t in range(steps):
+            sigma_B = torch.full((len(x),), float(sigma_T1[t]), device=x.device)
+            v = self.predict(x, sigma_B, spread, rows)
+            a, b, s = (float(row[t]) for row in (table.a_T, table.b_T, table.s_T))
+            following = a * x + b * v
+            if s > 0:
+                noise = rng.noise(x.shape, *seed, "transition", t, device=self.device, dtype=torch.float32)
+                following = following + s * noise
+                for name, value in (("x", x), ("v", v), ("noise", noise)):
+                    kept[name].append(value)
+                change.append(units.relative_l1(torch.stack([x, following], 1)))
+            x = following
+        decided = table.s_T > 0
+        return Rollouts(
+            *(torch.stack(kept[name], 1) for name in ("x", "v", "noise")),
+            sigma_T=sigma_T1[:-1][decided],
+            b_T=table.b_T[decided],
+            s_T=table.s_T[decided],
+            prompt_B=prompt_B,
+            condition=condition,
+            final_B=x,
+            l1rel_T=torch.cat(change).double().cpu(),
+        )
+
+    def evaluate(
+        self, rollouts: Rollouts, which_B: Tensor, rows: int, divergence: str = "none"
+    ) -> tuple[Tensor, Tensor]:
+        """Log importance ratios and divergences of the decisions under the current weights.
+
+        All T decisions of the chosen rollouts are stacked into one forward (or several of `rows` rows).
+
+        Args:
+            rollouts: from `sample`.
+            which_B: indices of the rollouts to score, [b].
+            rows: stacked timesteps in one forward.
+            divergence: a member of `core.divergences.DIVERGENCES`.
+
+        Returns:
+            `log_ratio_BT` [b, T] with gradient, and `divergence_BT` [b, T] (zeros for none).
+        """
+        count, steps = len(which_B), len(rollouts.sigma_T)
+        which = which_B.to(self.device)
+
+        def stacked(value: Tensor) -> Tensor:  # time-major, as it was sampled
+            return value[which].transpose(0, 1).flatten(0, 1)
+
+        x, v_old, noise = (
+            stacked(v) for v in (rollouts.latents_BT, rollouts.prediction_BT, rollouts.noise_BT)
+        )
+        prompts = rollouts.prompt_B[which_B.cpu()].repeat(steps)
+        condition = {key: value[prompts.to(value.device)] for key, value in rollouts.condition.items()}
+        per_row = {
+            name: value.to(self.device, torch.float32).repeat_interleave(count)
+            for name, value in (("sigma", rollouts.sigma_T), ("b", rollouts.b_T), ("s", rollouts.s_T))
+        }
+        v = self.predict(x, per_row["sigma"], condition, rows)
+        log_ratio = ratios.gaussian_log_ratio(noise, v, v_old, per_row["b"], per_row["s"])
+        distance = torch.zeros_like(log_ratio)
+        if divergence != "none":
+            with self.reference(), torch.no_grad():
+                v_reference = self.predict(x, per_row["sigma"], condition, rows)
+            distance = divergences.DIVERGENCES[divergence](v, v_reference, per_row["b"], per_row["s"])
+        return log_ratio.view(steps, count).T, distance.view(steps, count).T
+
+    @torch.no_grad()
+    def generate(self, texts: list[str], steps: int, *, seeds: list[int], rows: int) -> np.ndarray:
+        """Deterministic (ODE) images, uint8 [P, H, W, 3]; one seed a prompt fixes its noise."""
+        table = transitions.ode(self.backbone.sigmas(steps))
+        shape = self.backbone.latent_shape
+        images = []
+        for start in range(0, len(texts), rows):
+            part = texts[start : start + rows]
+            condition = self.condition(part)
+            noise = [
+                rng.noise(shape, "image", seed, device=self.device) for seed in seeds[start : start + rows]
+            ]
+            x = torch.stack(noise).float()
+            sigma_T1 = self.backbone.sigmas(steps)
+            for t in range(steps):
+                sigma_B = torch.full((len(x),), float(sigma_T1[t]), device=x.device)
+                v = self.predict(x, sigma_B, condition, rows)
+                x = float(table.a_T[t]) * x + float(table.b_T[t]) * v
+            images.append(self.decode(x, rows))
+        return np.concatenate(images)
+
+    def decode(self, latents: Tensor, rows: int) -> np.ndarray:
+        """uint8 images [B, H, W, 3]."""
+        return np.concatenate([self.backbone.decode(part) for part in latents.split(rows)])
+
+    def remember_reference(self) -> None:
+        """Keeps today's weights as the reference of the divergence (LoRA needs no copy)."""
+        if not getattr(self.backbone.transformer, "peft_config", None):
+            self._reference = {name: value.detach().clone() for name, value in self.parameters.items()}
+
+    @contextmanager
+    def reference(self) -> Iterator[None]:
+        """Inside, the policy predicts with the reference weights."""
+        transformer: Any = self.backbone.transformer
+        if self._reference is None:
+            transformer.disable_adapters()
+            try:
+                yield
+            finally:
+                transformer.enable_adapters()
+            return
+        with self.weights(self._reference):
+            yield
+
+    @contextmanager
+    def weights(self, values: dict[str, Tensor]) -> Iterator[None]:
+        """Inside, the trained parameters hold `values` (a reference, an average)."""
+        parameters = self.parameters
+        kept = {name: parameter.data for name, parameter in parameters.items()}
+        for name, parameter in parameters.items():
+            parameter.data = values[name].to(parameter.device)
+        try:
+            yield
+        finally:
+            for name, parameter in parameters.items():
+                parameter.data = kept[name]
+
+    def _autocast(self) -> AbstractContextManager[Any]:
+        if self.dtype == torch.float32:
+            return nullcontext()
+        return torch.autocast(self.device.type, self.dtype)

@@ -1,0 +1,143 @@
+"""From a recipe's `model` section to a policy ready to sample and to train."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from burnish.errors import ModelError
+from burnish.policies.denoising.flux import Flux
+from burnish.policies.denoising.policy import DenoisingPolicy
+from burnish.recipes.schema import Model
+from burnish.scenes.models import bundled
+
+BACKBONES = {"FluxPipeline": Flux}
+"""Pipeline class in `model_index.json` → backbone."""
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+def pick_device(name: str) -> torch.device:
+    """`auto` becomes the accelerator where there is one.
+
+    Raises:
+        ModelError: the device is not on this machine.
+    """
+    if name == "auto":
+        accelerator = torch.accelerator.current_accelerator(check_available=True)
+        return accelerator or torch.device("cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as problem:
+        reason = str(problem).splitlines()[0]
+        raise ModelError(f"run.device={name!r} cannot be used here ({reason}); try auto or cpu") from None
+    return device
+
+
+def folder_of(path: str) -> Path:
+    """The model folder that `model.path` means: a bundled name or a local folder.
+
+    Raises:
+        ModelError: neither.
+    """
+    folder = Path(path).expanduser()
+    if (folder / "model_index.json").is_file():
+        return folder
+    if not folder.exists() and path.startswith("scenes-"):
+        return bundled(path)
+    what = "holds no model_index.json" if folder.is_dir() else "does not exist"
+    raise ModelError(
+        f"model.path={path!r} {what}; give a bundled name (scenes-small) or a folder in the diffusers format"
+    )
+
+
+def load_pipeline(path: str, dtype: torch.dtype = torch.float32) -> tuple[Any, str]:
+    """The diffusers pipeline at `path` and its class name.
+
+    Raises:
+        ModelError: an unknown pipeline class, or files that diffusers cannot read.
+    """
+    import diffusers
+
+    folder = folder_of(path)
+    name = json.loads((folder / "model_index.json").read_text()).get("_class_name")
+    if name not in BACKBONES:
+        raise ModelError(f"{folder} is a {name}; burnish can train {', '.join(BACKBONES)}")
+    quiet("transformers", "diffusers")
+    try:
+        pipe = getattr(diffusers, name).from_pretrained(folder, torch_dtype=dtype, local_files_only=True)
+    except (OSError, ValueError, RuntimeError, KeyError) as problem:
+        first = str(problem).strip().splitlines()[0]
+        raise ModelError(f"{folder} could not be loaded as a {name}: {first}") from problem
+    pipe.set_progress_bar_config(disable=True)
+    return pipe, name
+
+
+def quiet(*libraries: str) -> None:
+    """Keeps a library's loading bars and advisories off the terminal; errors still show."""
+    import diffusers.utils.logging as diffusers_logging
+    import transformers.utils.logging as transformers_logging
+
+    diffusers_logging.disable_progress_bar()
+    transformers_logging.disable_progress_bar()
+    for library in libraries:
+        logging.getLogger(library).setLevel(logging.ERROR)
+
+
+def load_policy(settings: Model, device: str | torch.device = "auto", seed: int = 0) -> DenoisingPolicy:
+    """The policy a recipe's `model` section describes.
+
+    Args:
+        settings: the section; `path` may be a bundled name or a local diffusers folder.
+        device: where it runs.
+        seed: of fresh LoRA weights.
+
+    Raises:
+        ModelError: the folder is missing, broken, of an unknown class, or does not fit the settings.
+    """
+    place = pick_device(device) if isinstance(device, str) else device
+    dtype = DTYPES[settings.dtype]
+    pipe, name = load_pipeline(settings.path, dtype if settings.lora else torch.float32)
+    for part in pipe.components.values():
+        if isinstance(part, torch.nn.Module):
+            part.eval().requires_grad_(False)
+    pipe.vae.to(memory_format=torch.channels_last)
+    pipe.to(place)
+    backbone = BACKBONES[name](pipe, settings)
+    if settings.lora is None:
+        backbone.transformer.requires_grad_(True)
+    else:
+        add_lora(backbone, settings, seed)
+    return DenoisingPolicy(backbone, place, dtype)
+
+
+def add_lora(backbone: Any, settings: Model, seed: int) -> None:
+    """Binds fresh float32 adapters to the backbone's target modules.
+
+    Raises:
+        ModelError: a target matches no module.
+    """
+    from peft import LoraConfig
+
+    assert settings.lora is not None
+    targets = settings.lora.targets or backbone.lora_targets
+    names = [name for name, _ in backbone.transformer.named_modules()]
+    for target in targets:
+        if not any(name == target or name.endswith("." + target) for name in names):
+            raise ModelError(f"model.lora.targets: {target!r} matches no module of {settings.path}")
+    torch.manual_seed(seed)
+    config = LoraConfig(
+        r=settings.lora.rank,
+        lora_alpha=settings.lora.alpha,
+        target_modules=targets,
+        init_lora_weights="gaussian",
+    )
+    backbone.transformer.add_adapter(config)
+    for parameter in backbone.transformer.parameters():
+        if parameter.requires_grad:
+            parameter.data = parameter.data.float()

@@ -1,0 +1,180 @@
+"""The loop: sample → score → advantage → evaluate → objective → step. Blind to which method or model runs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from burnish.core import advantages, diagnostics, transitions, units
+from burnish.data.sampler import PromptSampler
+from burnish.engine import rng
+from burnish.engine.guard import NonFiniteGuard, clip_and_check
+from burnish.policies.denoising.policy import DenoisingPolicy, Rollouts
+from burnish.recipes.schema import Recipe
+from burnish.rewards.reward import RewardSet
+from burnish.train import health
+from burnish.train.update import Credit, accumulate, unit_of
+from burnish.types import Prompt
+
+Metrics = dict[str, Any]
+
+
+class Trainer:
+    """One policy in training.
+
+    Args:
+        recipe: the whole recipe.
+        policy: what is trained.
+        prompts: training prompts.
+        rewards: what better means.
+    """
+
+    def __init__(self, recipe: Recipe, policy: DenoisingPolicy, prompts: list[Prompt], rewards: RewardSet):
+        self.recipe, self.policy, self.prompts, self.rewards = recipe, policy, prompts, rewards
+        settings = recipe.train
+        self.sampler = PromptSampler(len(prompts), recipe.run.seed)
+        self.optimizer = torch.optim.AdamW(
+            policy.parameters.values(), lr=settings.lr, weight_decay=settings.weight_decay
+        )
+        self.average = None
+        if settings.ema is not None:
+            self.average = {name: value.detach().clone() for name, value in policy.parameters.items()}
+        if recipe.algorithm.divergence.name != "none":
+            policy.remember_reference()
+        self.guard = NonFiniteGuard(settings.nonfinite_budget)
+        self.table = self._table()
+        self.unit_T: Tensor | None = None
+        self.counters = {"issued": 0, "trained": 0, "skipped": 0}
+        self.history: list[dict[str, float]] = []
+        self.seconds: dict[str, float] = {}
+
+    def step(self, step: int) -> Metrics:
+        """Training step number `step` (from 1): one batch of rollouts, `train.updates` updates."""
+        self.seconds = {}
+        started = time.perf_counter()
+        sampling = self.recipe.sampling
+        chosen = [self.prompts[i] for i in self.sampler.next(sampling.prompts_per_step)]
+
+        with self._timed("sample"):
+            rollouts = self.policy.sample(
+                [prompt.text for prompt in chosen],
+                sampling.group_size,
+                self.table,
+                sampling.steps,
+                seed=(self.recipe.run.seed, "train", step),
+                shared_noise=sampling.shared_noise,
+                rows=sampling.rows,
+            )
+        if step == 1:
+            self.noise_finding = health.noise_differs(rollouts, sampling.group_size)
+        with self._timed("decode"):
+            images = self.policy.decode(rollouts.final_B, sampling.rows)
+        with self._timed("reward"):
+            repeated = [chosen[i] for i in rollouts.prompt_B.tolist()]
+            scores = self.rewards.score(images, repeated)
+        reward_B = torch.from_numpy(scores.total_B)
+        advantage_B = self.advantage(reward_B, rollouts.prompt_B)
+        credit = self._credit(step, rollouts, advantage_B, reward_B)
+        with self._timed("update"):
+            numbers = self._update(step, rollouts, credit)
+
+        self._count(reward_B)
+        self.seconds["step"] = time.perf_counter() - started
+        return {
+            **_reward_numbers(reward_B, rollouts.prompt_B, scores.by_name),
+            "advantage_std": advantage_B.std().item() if len(advantage_B) > 1 else 0.0,
+            **numbers,
+            **self.counters,
+            **{f"seconds/{phase}": seconds for phase, seconds in self.seconds.items()},
+            "images_per_second": len(rollouts) / self.seconds["step"],
+        }
+
+    def advantage(self, reward_B: Tensor, group_B: Tensor) -> Tensor:
+        """The recipe's advantage of each rollout, float32 [B]."""
+        settings = self.recipe.algorithm.advantage
+        options: dict[str, Any] = {}
+        if settings.name == "slas":
+            options = {"gamma": settings.gamma, "order": settings.order}
+        advantage_B = advantages.ADVANTAGES[settings.name](reward_B, group_B, **options)
+        if settings.clamp is not None:
+            advantage_B = advantage_B.clamp(-settings.clamp, settings.clamp)
+        return advantage_B.float()
+
+    def _credit(self, step: int, rollouts: Rollouts, advantage_B: Tensor, reward_B: Tensor) -> Credit:
+        unit = self.recipe.algorithm.unit
+        batch, steps = len(rollouts), len(rollouts.sigma_T)
+        if self.unit_T is None:  # chunks follow the dynamics of this model, measured once
+            self.unit_T = unit_of(self.recipe.algorithm, steps, rollouts.l1rel_T)
+        keep_BT = torch.ones(batch, steps, dtype=torch.bool)
+        if unit.fraction < 1:
+            weights = units.chunk_weights(rollouts.l1rel_T, self.unit_T) if unit.weighted else None
+            generator = rng.generator(self.recipe.run.seed, "units", step)
+            keep_BT = units.sample_units(
+                self.unit_T, unit.fraction, weights_U=weights, batch=batch, generator=generator
+            )
+        scored = int(reward_B.isfinite().sum())
+        return Credit(advantage_B, self.unit_T, keep_BT, max(1, scored))
+
+    def _update(self, step: int, rollouts: Rollouts, credit: Credit) -> Metrics:
+        settings = self.recipe.train
+        lr = settings.lr * min(1.0, step / settings.warmup if settings.warmup else 1.0)
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        parameters = list(self.policy.parameters.values())
+        first: Metrics = {}
+        numbers: Metrics = {}
+        for _ in range(settings.updates):
+            self.optimizer.zero_grad(set_to_none=True)
+            numbers = accumulate(
+                self.policy, rollouts, credit, self.recipe.algorithm, self.recipe.sampling.rows
+            )
+            first = first or numbers
+            if not any(parameter.grad is not None for parameter in parameters):
+                return {**numbers, "grad_norm": 0.0, "lr": lr, "ratio_drift": first["ratio_drift"]}
+            numbers["grad_norm"] = float(clip_and_check(parameters, settings.max_grad_norm))
+            if not self.guard.check(numbers["loss"], numbers["grad_norm"]):
+                self.optimizer.zero_grad(set_to_none=True)
+                break
+            self.optimizer.step()
+            if self.average is not None:
+                torch._foreach_lerp_(
+                    list(self.average.values()), [p.detach() for p in parameters], 1 - (settings.ema or 0)
+                )
+        return {**numbers, "lr": lr, "ratio_drift": first["ratio_drift"]}
+
+    def _table(self) -> transitions.Table:
+        sampling = self.recipe.sampling
+        sigmas = self.policy.backbone.sigmas(sampling.steps)
+        table = transitions.TRANSITIONS[sampling.transition](sigmas, eta=sampling.eta)
+        return table.window(*self.recipe.trained_steps, sigmas)
+
+    def _count(self, reward_B: Tensor) -> None:
+        scored = int(reward_B.isfinite().sum())
+        self.counters["issued"] += len(reward_B)
+        self.counters["trained"] += scored
+        self.counters["skipped"] += len(reward_B) - scored
+
+    @contextmanager
+    def _timed(self, phase: str) -> Iterator[None]:
+        if self.policy.device.type == "cuda":
+            torch.cuda.synchronize()
+        started = time.perf_counter()
+        yield
+        if self.policy.device.type == "cuda":
+            torch.cuda.synchronize()
+        self.seconds[phase] = time.perf_counter() - started
+
+
+def _reward_numbers(reward_B: Tensor, group_B: Tensor, by_name: dict[str, np.ndarray]) -> Metrics:
+    return {
+        "reward": reward_B.nanmean().item(),
+        **{f"reward/{name}": float(np.nanmean(values)) for name, values in by_name.items()},
+        "reward_std": float(np.nanstd(reward_B.numpy())),
+        "dead_groups": float(diagnostics.dead_group_fraction(reward_B, group_B)),
+    }

@@ -1,0 +1,210 @@
+"""A run from recipe to report: set up, loop, evaluate, checkpoint, and leave everything on disk.
+
+Everything that can be refused is refused before the run folder is made.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from burnish.data.prompts import load_prompts
+from burnish.engine import checkpoint, signals
+from burnish.errors import RecipeError, RunError
+from burnish.evaluate.evaluate import EvaluationSet, evaluate, evaluation_sets
+from burnish.policies.denoising.policy import DenoisingPolicy
+from burnish.policies.load import load_policy
+from burnish.recipes.load import dump_yaml, load_recipe
+from burnish.recipes.schema import Recipe
+from burnish.report.environment import environment
+from burnish.report.events import EventLog, read_events
+from burnish.report.html import write_report
+from burnish.report.progress import Progress
+from burnish.rewards.reward import load_rewards
+from burnish.train import health, state
+from burnish.train.loop import Trainer
+from burnish.train.pictures import Pictures
+
+
+def train(recipe: Recipe) -> Path:
+    """Trains from the beginning; returns the run folder.
+
+    Raises:
+        BurnishError: anything the user can mend, before the folder is made wherever possible.
+    """
+    folder = Path(recipe.run.dir)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise RunError(
+            f"run.dir={str(folder)!r} already exists and is not empty; "
+            f"continue it with `burnish resume {folder}` or choose another run.dir"
+        )
+    session = Session(recipe, folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "recipe.yaml").write_text(dump_yaml(recipe), encoding="utf-8")
+        (folder / "environment.json").write_text(json.dumps(environment(), indent=2) + "\n", encoding="utf-8")
+    except OSError as problem:
+        raise RunError(
+            f"run.dir={str(folder)!r} cannot be written ({problem.strerror}); choose another"
+        ) from None
+    return session.run(start=0)
+
+
+def resume(folder: Path, steps: int | None = None) -> Path:
+    """Continues a run from its newest complete checkpoint, exactly as if it had not stopped.
+
+    Args:
+        folder: the run.
+        steps: a new total number of training steps, if it is to change.
+
+    Raises:
+        RunError: `folder` is not a run.
+        CheckpointError: it has no usable checkpoint.
+    """
+    path = folder / "recipe.yaml"
+    if not path.is_file():
+        raise RunError(f"{folder} is not a run: it holds no recipe.yaml")
+    recipe = load_recipe(str(path), [f"train.steps={steps}"] if steps is not None else [])
+    found = checkpoint.latest(folder / "checkpoints")
+    if found.step > recipe.train.steps:
+        raise RecipeError(f"{folder} is at step {found.step} already; --steps must be at least that")
+    session = Session(recipe, folder)
+    state.unpack(session.trainer, found)
+    path.write_text(dump_yaml(recipe), encoding="utf-8")
+    for sentence in found.skipped:
+        session.notes.append(f"skipped a damaged checkpoint: {sentence}")
+    return session.run(start=found.step)
+
+
+class Session:
+    """One process's stretch of a run.
+
+    Args:
+        recipe: the whole recipe.
+        folder: the run folder.
+    """
+
+    def __init__(self, recipe: Recipe, folder: Path):
+        self.recipe, self.folder = recipe, folder
+        torch.manual_seed(recipe.run.seed)
+        prompts = load_prompts(recipe.data.prompts, recipe.data.column, recipe.data.limit)
+        self.sets = evaluation_sets(recipe.evaluation)
+        rewards = load_rewards(recipe.rewards)
+        self.judges = load_rewards(recipe.evaluation.reward)
+        self.policy: DenoisingPolicy = load_policy(recipe.model, recipe.run.device, recipe.run.seed)
+        self.trainer = Trainer(recipe, self.policy, prompts, rewards)
+        self.notes: list[str] = []
+        self.held_out: float | None = None
+
+    def run(self, start: int) -> Path:
+        """Steps `start + 1` to the end, with evaluations, checkpoints and the report."""
+        recipe, settings = self.recipe, self.recipe.train
+        self.log = EventLog(self.folder / "metrics.jsonl")
+        self.log.rewind(start)
+        self.pictures = Pictures(self.folder, recipe.evaluation.pictures)
+        began = time.time()
+        title = f"{recipe.algorithm.preset} on {recipe.model.path}"
+        with contextlib.ExitStack() as stack:
+            stop = stack.enter_context(signals.graceful())
+            progress = stack.enter_context(Progress(settings.steps, title, start=start))
+            for note in self.notes:
+                progress.note(note)
+            if start == 0:
+                self.log.append("start", 0)
+                self._evaluate(0, progress)
+                self._save(0)
+            else:
+                self.held_out = self.trainer.history[-1]["held_out"] if self.trainer.history else None
+            for step in range(start + 1, settings.steps + 1):
+                metrics = self._train(step)
+                self.log.append("train", step, **metrics)
+                shown = {"reward": metrics["reward"], "held_out": self.held_out}
+                progress.update(step, **{key: value for key, value in shown.items() if value is not None})
+                last = step == settings.steps
+                if last or step % recipe.evaluation.every == 0:
+                    self._evaluate(step, progress)
+                if last or stop.stop or step % settings.checkpoint_every == 0:
+                    self._save(step)
+                if stop.stop and not last:
+                    progress.note(f"stopped after step {step}; continue with: burnish resume {self.folder}")
+                    write_report(self.folder)
+                    return self.folder
+            self.log.append("end", settings.steps, seconds=time.time() - began)
+        self._export()
+        write_report(self.folder)
+        return self.folder
+
+    def _train(self, step: int) -> dict[str, Any]:
+        first = step == 1
+        before = {name: p.detach().clone() for name, p in self.policy.parameters.items()} if first else {}
+        metrics = self.trainer.step(step)
+        findings = [
+            health.reward_varies(metrics),
+            health.ratio_is_one(metrics["ratio_drift"], self.recipe.algorithm.objective.clip_low),
+            health.ledger_balances(self.trainer.counters),
+        ]
+        if first:
+            findings.append(health.weights_moved(before, self.policy.parameters, metrics["grad_norm"] > 0))
+            findings.append(self.trainer.noise_finding)
+        for finding in findings:
+            if first or not finding.ok:
+                self.log.append("health", step, **finding._asdict())
+        return metrics
+
+    def _evaluate(self, step: int, progress: Progress) -> None:
+        settings = self.recipe.evaluation
+        for number, chosen in enumerate(self.sets):
+            with self._averaged():
+                fields, images = evaluate(
+                    self.policy, chosen, self.judges, steps=settings.steps, rows=self.recipe.sampling.rows
+                )
+            grid = self.pictures.keep(chosen.slug, step, images, [p.text for p in chosen.prompts])
+            self.log.append("evaluate", step, **fields, grid=grid)
+            if number == 0:
+                self._remember(step, fields, chosen)
+        progress.note(self._sentence(step))
+
+    def _remember(self, step: int, fields: dict[str, Any], chosen: EvaluationSet) -> None:
+        name = self.recipe.evaluation.reward[0].name
+        self.held_out = fields.get(name)
+        recent = [e["reward"] for e in read_events(self.log.path) if e["kind"] == "train"][-10:]
+        recent = [value for value in recent if value is not None]
+        if not recent or self.held_out is None:
+            return
+        entry = {"step": step, "reward": sum(recent) / len(recent), "held_out": self.held_out}
+        self.trainer.history.append({**entry, "se": fields.get(f"{name}/se") or 0.0})
+        self.log.append("health", step, **health.not_hacking(self.trainer.history)._asdict())
+
+    def _sentence(self, step: int) -> str:
+        name = self.recipe.evaluation.reward[0].name
+        rows = [e for e in read_events(self.log.path) if e["kind"] == "evaluate" and e["step"] == step]
+        scores = [
+            f"{row['set']} {row[name]:.3f} ± {row.get(f'{name}/se') or 0:.3f}"
+            for row in rows
+            if row.get(name) is not None
+        ]
+        return f"evaluation at step {step}: {name} " + ", ".join(scores)
+
+    def _save(self, step: int) -> None:
+        tensors, rest = state.pack(self.trainer)
+        keep = self.recipe.train.keep_checkpoints
+        checkpoint.save(self.folder / "checkpoints", step, tensors, rest, keep=keep)
+
+    def _averaged(self) -> contextlib.AbstractContextManager[None]:
+        """Inside, the policy holds the averaged weights, if the run keeps an average."""
+        average = self.trainer.average
+        return self.policy.weights(average) if average else contextlib.nullcontext()
+
+    def _export(self) -> None:
+        """The tuned weights in the hub's format: `RUN/model` (LoRA, or the whole pipeline)."""
+        target = self.folder / "model"
+        with self._averaged():
+            if self.recipe.model.lora is None:
+                self.policy.backbone.pipe.save_pretrained(target)
+            else:
+                self.policy.backbone.save_lora(target)
