@@ -11,7 +11,7 @@ def _sums(value_B: Tensor, group_B: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Sum and count of the finite members of each group, and the dense group index [B]."""
     if value_B.ndim != 1 or value_B.shape != group_B.shape:
         raise ValueError(
-            f"values {tuple(value_B.shape)} and groups {tuple(group_B.shape)} must be one vector each, of one length"
+            f"values {tuple(value_B.shape)} and groups {tuple(group_B.shape)} must be vectors of one length"
         )
     _, index_B = torch.unique(group_B, return_inverse=True)
     size = int(index_B.max()) + 1 if len(index_B) else 0

@@ -37,6 +37,7 @@ def log_ratio(log_prob_new_BT: Tensor, log_prob_old_BT: Tensor, *, limit: float 
     """log π_new − log π_old of tokens, [B, T], limited to ±limit so that its exponential stays finite."""
     if log_prob_new_BT.shape != log_prob_old_BT.shape:
         raise ValueError(
-            f"log-probabilities {tuple(log_prob_new_BT.shape)} and {tuple(log_prob_old_BT.shape)} must have one shape"
+            f"log-probabilities must have one shape: {tuple(log_prob_new_BT.shape)} is not "
+            f"{tuple(log_prob_old_BT.shape)}"
         )
     return torch.clamp(log_prob_new_BT - log_prob_old_BT, -limit, limit)

@@ -7,6 +7,7 @@ Axes: B rollouts, T decisions, U units.
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -73,7 +74,7 @@ def _cut(values: list[float], largest: int) -> list[int]:
     steps = len(values)
     if steps <= largest or steps < 2:
         return [steps]
-    difference = [b - a for a, b in zip(values, values[1:], strict=False)]
+    difference = [b - a for a, b in pairwise(values)]
     signs = [d > 0 for d in difference]
     signs = [signs[0], *signs]  # a step belongs with the change that leads to it
     starts = [0, *(t for t in range(1, steps) if signs[t] != signs[t - 1])]

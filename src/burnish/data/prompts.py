@@ -59,7 +59,7 @@ def _scenes(split: str, limit: int | None) -> list[Prompt]:
             break
     else:
         raise DataError(f"unknown prompts scenes:{split}: choose scenes:train, scenes:test or scenes:ood")
-    texts = grammar.prompts(known)[:limit]
+    texts = grammar.balanced(known)[:limit]
     return [Prompt(text, {"category": grammar.category(text)}) for text in texts]
 
 

@@ -31,8 +31,8 @@ class NonFiniteGuard:
         self.skipped += 1
         if self.skipped > self.budget:
             raise NonFiniteError(
-                f"{self.skipped} updates had a non-finite loss or gradient (budget {self.budget}); no parameter "
-                "was touched by them: lower train.lr, check the reward, or use model.dtype=float32"
+                f"{self.skipped} updates had a non-finite loss or gradient (budget {self.budget}); no "
+                "parameter was touched by them: lower train.lr, check the reward, or use model.dtype=float32"
             )
         return False
 

@@ -233,3 +233,17 @@ def _groups(split: Split, category: str) -> tuple[tuple[str, ...], ...]:
 def category(text: str) -> str:
     """The category of a prompt; raises `DataError` when it is not one of this grammar."""
     return parse(text).category
+
+
+@cache
+def balanced(split: Split, largest: int = 500) -> tuple[str, ...]:
+    """Distinct prompts of `split`, at most `largest` a category, categories taking turns; always the same.
+
+    The whole language is mostly `position` and `color_attr`; this is the part that runs train and test on.
+    """
+    drawn: list[list[str]] = []
+    for name in categories(split):
+        rng = np.random.default_rng([CATEGORIES.index(name), 4])
+        drawn.append(list(dict.fromkeys(sample(rng, split, name) for _ in range(4 * largest)))[:largest])
+    turns = itertools.zip_longest(*drawn)
+    return tuple(text for turn in turns for text in turn if text is not None)
