@@ -44,7 +44,8 @@ def _sampling(recipe: Recipe) -> Iterator[str]:
     if sampling.group_size < 2:
         yield (
             f"sampling.group_size is {sampling.group_size}, but the advantage "
-            f"{recipe.algorithm.advantage.name} compares the images of one prompt and would always be zero: take at least 2"
+            f"{recipe.algorithm.advantage.name} compares the images of one prompt and would always be zero: "
+            "take at least 2"
         )
     for key in ("height", "width"):
         pixels = getattr(recipe.model, key)
@@ -73,8 +74,8 @@ def _algorithm(recipe: Recipe) -> Iterator[str]:
             )
         elif objective.clip_high < objective.clip_low:
             yield (
-                f"algorithm.objective.clip_high {objective.clip_high:g} is below clip_low {objective.clip_low:g}"
-                ": raise it, or take algorithm.objective.name clip"
+                f"algorithm.objective.clip_high {objective.clip_high:g} is below clip_low "
+                f"{objective.clip_low:g}: raise it, or take algorithm.objective.name clip"
             )
     if divergence.name == "gaussian" and divergence.beta == 0:
         yield (
@@ -96,7 +97,8 @@ def _unit(recipe: Recipe) -> Iterator[str]:
         elif unit.sizes != "dynamic" and (sum(unit.sizes) != trained or min(unit.sizes, default=0) < 1):
             yield (
                 f"algorithm.unit.sizes {unit.sizes} must be positive and sum to the {trained} trained steps "
-                f"of sampling.window [{first}, {last}], but they sum to {sum(unit.sizes)}: change one of the two"
+                f"of sampling.window [{first}, {last}], but they sum to {sum(unit.sizes)}: "
+                "change one of the two"
             )
     units = {"decision": trained, "sequence": 1}.get(unit.name)
     if isinstance(unit.sizes, list) and unit.name == "chunk":

@@ -78,7 +78,7 @@ def sentence(error: ValidationError, values: dict[str, Any], written: dict[str, 
         (k for k in written if k == key or k.startswith(key + ".") or key.startswith(k + ".")), None
     )
     where = f"override {override}={written[override]}" if override else source
-    if first["type"] == "extra_forbidden":
+    if first["type"] in ("extra_forbidden", "invalid_key"):
         return f"{where}: unknown key {key}{_hint(path)}"
     same = [e for e in errors if _path(e["loc"], values) == path]
     expected = " or ".join(dict.fromkeys(_expected(e) for e in same))

@@ -7,7 +7,6 @@ overrides beat it.
 
 from __future__ import annotations
 
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from burnish.recipes.schema import Recipe
 from burnish.recipes.text import parse_yaml, read_text
 
 DEFAULT = "scenes"
+_HOME = Path(__file__).parent
 
 
 def load_recipe(name_or_path: str | None = None, overrides: list[str] | None = None) -> Recipe:
@@ -48,7 +48,7 @@ def load_recipe(name_or_path: str | None = None, overrides: list[str] | None = N
     for key, text in written.items():
         _assign(values, key, parse_yaml(text, f"override {key!r}"), f"override {key}={text}")
     _settle(values, written)
-    return _validate(values, written, str(path))
+    return _validate(values, written, path.name if path.parent == _HOME else str(path))
 
 
 def dump_yaml(recipe: Recipe) -> str:
@@ -58,9 +58,7 @@ def dump_yaml(recipe: Recipe) -> str:
 
 def bundled() -> list[str]:
     """Names of the recipes in the package."""
-    return sorted(
-        p.name.removesuffix(".yaml") for p in files(__package__).iterdir() if p.name.endswith(".yaml")
-    )
+    return sorted(path.stem for path in _HOME.glob("*.yaml"))
 
 
 def find_recipe(name_or_path: str | None) -> Path:
@@ -68,7 +66,7 @@ def find_recipe(name_or_path: str | None) -> Path:
     name = name_or_path or DEFAULT
     path = Path(name)
     if name in bundled():
-        return Path(str(files(__package__) / f"{name}.yaml"))
+        return _HOME / f"{name}.yaml"
     if path.is_file():
         return path
     if path.is_dir():

@@ -1,0 +1,77 @@
+import pytest
+
+from burnish.errors import RecipeError
+from burnish.recipes.check import impossible
+from burnish.recipes.load import load_recipe
+
+CHUNK = "algorithm.preset=chunk_grpo"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        (["sampling.window=[0, 6]"], "includes the last step, whose noise is almost zero"),
+        (["sampling.window=[0, 6]"], "end it at 5"),
+        (["sampling.window=[0, 9]"], "ends after the 6 steps of sampling.steps"),
+        (["sampling.window=[2, 2]"], "sampling.window [2, 2] is empty"),
+        (["sampling.window=[-1, 2]"], "0 <= first < last"),
+        (["sampling.window=null", "sampling.steps=1"], "take at least 2"),
+        (["sampling.transition=cps", "sampling.eta=1.5"], "cps needs 0 < eta <= 1"),
+        (["sampling.group_size=1"], "compares the images of one prompt and would always be zero"),
+        (["model.height=500"], "model.height is 500, which is not a multiple of 8: take 496"),
+        (["model.width=9"], "take 8"),
+        (
+            ["algorithm.preset=dance_grpo", "algorithm.advantage.gamma=0.4"],
+            "set algorithm.advantage.name to slas",
+        ),
+        (["algorithm.preset=dance_grpo", "algorithm.advantage.order=power_first"], "does not read it"),
+        (["algorithm.unit.sizes=[1, 1]"], "algorithm.unit.name decision does not read it"),
+        (["algorithm.unit.weighted=true"], "set algorithm.unit.name to chunk"),
+        (["algorithm.objective.clip_high=0.1"], "set algorithm.objective.name to clip_higher"),
+        (["algorithm.objective.name=clip_higher"], "needs algorithm.objective.clip_high"),
+        (
+            ["algorithm.objective.name=clip_higher", "algorithm.objective.clip_high=1e-4"],
+            "clip_high 0.0001 is below clip_low 0.001",
+        ),
+        (["algorithm.divergence.beta=0.1"], "set algorithm.divergence.name to gaussian"),
+        (["algorithm.divergence.name=gaussian"], "gaussian with beta 0 computes a reference for nothing"),
+        (["algorithm.unit.name=chunk"], "chunk needs algorithm.unit.sizes: write a list that sums to the 2"),
+        ([CHUNK, "algorithm.unit.sizes=[2, 3]"], "must be positive and sum to the 2 trained steps"),
+        ([CHUNK, "algorithm.unit.sizes=[3, -1]"], "must be positive"),
+        ([CHUNK, "algorithm.unit.sizes=[]"], "but they sum to 0"),
+        (
+            ["algorithm.unit.name=sequence", "algorithm.unit.fraction=0.5"],
+            "0.5 of 1 unit leaves nothing to train",
+        ),
+        (["algorithm.unit.fraction=0.4"], "0.4 of 2 units leaves nothing to train: take at least 0.5"),
+        (["train.updates=17"], "one step has only 16 prompts"),
+        (["train.warmup=61"], "the run has only 60 steps"),
+        (["rewards=[{name: a}, {name: a}]"], "rewards names a twice"),
+        (["rewards.0.weight=0"], "nothing would be learned"),
+        (["evaluation.also=[scenes:test]"], "names the prompts scenes:test twice"),
+    ],
+)
+def test_impossible_combinations_are_refused_with_a_reason(overrides, expected):
+    with pytest.raises(RecipeError) as caught:
+        load_recipe(None, overrides)
+    message = str(caught.value)
+    assert expected in message
+    assert message.endswith(f"(in scenes.yaml with overrides {' '.join(overrides)})")
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["sampling.window=[0, 5]"],
+        ["sampling.window=null"],
+        [CHUNK, "algorithm.unit.sizes=[1, 1]"],
+        [CHUNK, "sampling.steps=17", "sampling.window=null", "algorithm.unit.sizes=[2, 3, 4, 7]"],
+        ["algorithm.unit.fraction=0.5"],
+        ["algorithm.objective.name=clip_higher", "algorithm.objective.clip_high=2e-3"],
+        ["algorithm.divergence.name=gaussian", "algorithm.divergence.beta=0.04"],
+        ["train.updates=16", "train.warmup=60"],
+        ["model.height=512", "model.width=768"],
+    ],
+)
+def test_possible_combinations_are_not(overrides):
+    assert impossible(load_recipe(None, overrides)) == []
