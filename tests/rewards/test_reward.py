@@ -114,3 +114,14 @@ def test_unknown_names_bring_the_nearest():
         load_rewards([Reward(name="scenes_grade")])
     with pytest.raises(RewardError, match=r"built in are scenes_strict, .*FILE\.py:NAME"):
         load_rewards([Reward(name="xyz")])
+
+
+def test_a_preference_without_its_model_is_one_sentence(monkeypatch):
+    import burnish.scenes.preference as preference
+
+    def missing():
+        raise OSError("Repo id must be in the form …")
+
+    monkeypatch.setattr(preference, "load", missing)
+    with pytest.raises(RewardError, match="scenes_preference: its model in .* is missing or damaged"):
+        load_rewards([Reward(name="scenes_preference")])

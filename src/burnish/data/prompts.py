@@ -29,7 +29,7 @@ def load_prompts(source: str, column: str | None = None, limit: int | None = Non
     """The prompts of `scenes:SPLIT` or of a file, at most `limit` of them; `column` names the prompt column.
 
     >>> load_prompts("scenes:test", limit=1)[0].columns["category"]
-    'position'
+    'single_object'
 
     Raises `DataError`: one sentence with the file and, where there is one, the line.
     """

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from burnish.errors import DataError
+from burnish.errors import DataError, RewardError
 from burnish.scenes import grammar
 from burnish.scenes.verifier import Verdict, verify
 from burnish.types import Prompt
@@ -30,9 +30,14 @@ def graded() -> Score:
 
 def preference() -> Score:
     """The learned preference: higher is preferred; imperfect on purpose."""
-    from burnish.scenes.preference import load
+    from burnish.scenes.preference import FOLDER, load
 
-    model = load()
+    try:
+        model = load()
+    except (OSError, ValueError):
+        raise RewardError(
+            f"reward scenes_preference: its model in {FOLDER} is missing or damaged; reinstall burnish"
+        ) from None
     return lambda images, prompts: list(model.score(list(images), [prompt.text for prompt in prompts]))
 
 
