@@ -123,5 +123,5 @@ def test_a_preference_without_its_model_is_one_sentence(monkeypatch):
         raise OSError("Repo id must be in the form …")
 
     monkeypatch.setattr(preference, "load", missing)
-    with pytest.raises(RewardError, match="scenes_preference: its model in .* is missing or damaged"):
+    with pytest.raises(RewardError, match=r"scenes_preference: its model in .* is missing or damaged"):
         load_rewards([Reward(name="scenes_preference")])
