@@ -1,0 +1,1 @@
+"""What a run leaves behind: events, progress, image grids, trackers and a self-contained HTML report."""
