@@ -70,7 +70,7 @@ def load_pipeline(path: str, dtype: torch.dtype = torch.float32) -> tuple[Any, s
         raise ModelError(f"{folder} is a {name}; burnish can train {', '.join(BACKBONES)}")
     quiet("transformers", "diffusers")
     try:
-        pipe = getattr(diffusers, name).from_pretrained(folder, torch_dtype=dtype, local_files_only=True)
+        pipe = getattr(diffusers, name).from_pretrained(folder, dtype=dtype, local_files_only=True)
     except (OSError, ValueError, RuntimeError, KeyError) as problem:
         first = str(problem).strip().splitlines()[0]
         raise ModelError(f"{folder} could not be loaded as a {name}: {first}") from problem

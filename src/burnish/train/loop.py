@@ -122,31 +122,32 @@ class Trainer:
         return Credit(advantage_B, self.unit_T, keep_BT, max(1, scored))
 
     def _update(self, step: int, rollouts: Rollouts, credit: Credit) -> Metrics:
+        """`train.updates` optimiser steps, each on its share of the groups."""
         settings = self.recipe.train
         lr = settings.lr * min(1.0, step / settings.warmup if settings.warmup else 1.0)
         for group in self.optimizer.param_groups:
             group["lr"] = lr
+        each = [
+            self._optimise(rollouts, share) for share in credit.shares(rollouts.prompt_B, settings.updates)
+        ]
+        means = {name: sum(numbers[name] for numbers in each) / len(each) for name in each[0]}
+        return {**means, "lr": lr, "ratio_drift": each[0]["ratio_drift"]}
+
+    def _optimise(self, rollouts: Rollouts, credit: Credit) -> dict[str, float]:
+        """One optimiser step; a non-finite loss or gradient leaves every parameter as it was."""
+        settings = self.recipe.train
         parameters = list(self.policy.parameters.values())
-        first: Metrics = {}
-        numbers: Metrics = {}
-        for _ in range(settings.updates):
-            self.optimizer.zero_grad(set_to_none=True)
-            numbers = accumulate(
-                self.policy, rollouts, credit, self.recipe.algorithm, self.recipe.sampling.rows
-            )
-            first = first or numbers
-            if not any(parameter.grad is not None for parameter in parameters):
-                return {**numbers, "grad_norm": 0.0, "lr": lr, "ratio_drift": first["ratio_drift"]}
-            numbers["grad_norm"] = float(clip_and_check(parameters, settings.max_grad_norm))
-            if not self.guard.check(numbers["loss"], numbers["grad_norm"]):
-                self.optimizer.zero_grad(set_to_none=True)
-                break
+        self.optimizer.zero_grad(set_to_none=True)
+        numbers = accumulate(self.policy, rollouts, credit, self.recipe.algorithm, self.recipe.sampling.rows)
+        if all(parameter.grad is None for parameter in parameters):
+            return {**numbers, "grad_norm": 0.0}
+        numbers["grad_norm"] = clip_and_check(parameters, settings.max_grad_norm)
+        if self.guard.check(numbers["loss"], numbers["grad_norm"]):
             self.optimizer.step()
             if self.average is not None:
-                torch._foreach_lerp_(
-                    list(self.average.values()), [p.detach() for p in parameters], 1 - (settings.ema or 0)
-                )
-        return {**numbers, "lr": lr, "ratio_drift": first["ratio_drift"]}
+                live = [parameter.detach() for parameter in parameters]
+                torch._foreach_lerp_(list(self.average.values()), live, 1 - (settings.ema or 0))
+        return numbers
 
     def _table(self) -> transitions.Table:
         sampling = self.recipe.sampling

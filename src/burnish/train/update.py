@@ -8,7 +8,7 @@ Axes: B rollouts, T trained decisions, U units.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -16,6 +16,8 @@ from torch import Tensor
 from burnish.core import diagnostics, objectives, units
 from burnish.policies.denoising.policy import DenoisingPolicy, Rollouts
 from burnish.recipes.schema import Algorithm
+
+NUMBERS = ("loss", "clip_fraction", "approximate_kl", "effective_sample_size", "ratio_drift", "divergence")
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,22 @@ class Credit:
     unit_T: Tensor
     keep_BT: Tensor
     denominator: int
+
+    def shares(self, group_B: Tensor, count: int) -> list[Credit]:
+        """This credit cut into `count` parts by whole groups; a part sees only its own rollouts."""
+        if count == 1:
+            return [self]
+        parts = []
+        for part in range(count):
+            mine_B = group_B % count == part
+            advantage_B = torch.where(mine_B, self.advantage_B, torch.zeros_like(self.advantage_B))
+            portion = max(1, round(self.denominator * mine_B.float().mean().item()))
+            parts.append(
+                replace(
+                    self, advantage_B=advantage_B, keep_BT=self.keep_BT & mine_B[:, None], denominator=portion
+                )
+            )
+        return parts
 
 
 def unit_of(algorithm: Algorithm, steps: int, l1rel_T: Tensor) -> Tensor:
@@ -61,7 +79,7 @@ def accumulate(
     objective = algorithm.objective
     low, high = objective.clip_low, objective.clip_high
     beta, divergence = algorithm.divergence.beta, algorithm.divergence.name
-    active = credit.advantage_B != 0 if divergence == "none" else torch.ones_like(credit.advantage_B).bool()
+    active = credit.advantage_B != 0 if divergence == "none" else credit.keep_BT.any(1)
     which = active.nonzero().flatten()
     loss, distance, log_ratios, cut = 0.0, 0.0, [], []
     for part in which.split(max(1, rows // len(credit.unit_T))):
@@ -81,7 +99,7 @@ def accumulate(
         log_ratios.append(detached[mask_BU])
         cut.append(objectives.clip_mask(detached, advantage_B, low, high)[mask_BU])
     if not log_ratios:
-        return {"loss": 0.0, "clip_fraction": 0.0, "approximate_kl": 0.0, "ratio_drift": 0.0}
+        return dict.fromkeys(NUMBERS, 0.0)
     log_ratio = torch.cat(log_ratios)
     numbers = {
         "loss": loss,
@@ -90,4 +108,4 @@ def accumulate(
         "effective_sample_size": float(diagnostics.effective_sample_size(log_ratio)),
         "ratio_drift": float(diagnostics.ratio_drift(log_ratio)),
     }
-    return numbers if divergence == "none" else {**numbers, "divergence": distance}
+    return {**numbers, "divergence": distance}

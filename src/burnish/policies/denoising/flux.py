@@ -90,8 +90,12 @@ class Flux:
         return pixels.permute(0, 2, 3, 1).cpu().numpy()
 
     def save_lora(self, folder: Path) -> None:
-        """Writes `pytorch_lora_weights.safetensors`."""
+        """Writes `pytorch_lora_weights.safetensors`, rank and alpha in its metadata."""
+        from diffusers.training_utils import _collate_lora_metadata
         from peft.utils import get_peft_model_state_dict
 
-        layers = get_peft_model_state_dict(self.transformer)
-        self.pipe.save_lora_weights(folder, transformer_lora_layers=layers)
+        self.pipe.save_lora_weights(
+            folder,
+            transformer_lora_layers=get_peft_model_state_dict(self.transformer),
+            **_collate_lora_metadata({"transformer": self.transformer}),
+        )

@@ -1,0 +1,72 @@
+"""One tiny FLUX pipeline for the whole suite, in the hub's folder format, and a reward that costs nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from burnish.policies.load import quiet
+from burnish.scenes import models
+from burnish.scenes.grammar import balanced
+
+REWARD = '''
+import numpy as np
+
+def redness(images, prompts):
+    """Mean red minus mean blue, in [-1, 1]."""
+    values = [np.asarray(image, dtype=float) / 255 for image in images]
+    return [float(v[..., 0].mean() - v[..., 2].mean()) for v in values]
+'''
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _threads() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def tiny_flux(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Folder of a `FluxPipeline` of 0.2 M random parameters."""
+    quiet()
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    pipe = models.pipeline(models.SIZES["tiny"], list(balanced("train")), models.vae((8, 16, 16)), seed=0)
+    generator = torch.Generator().manual_seed(7)
+    with torch.no_grad():  # fresh output layers are zero: give the velocity something to say
+        for name, parameter in pipe.transformer.named_parameters():
+            if name.startswith(("proj_out", "norm_out")):
+                parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.1)
+    pipe.save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.fixture(scope="session")
+def redness(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A user's reward, as `FILE.py:NAME`."""
+    file = tmp_path_factory.mktemp("rewards") / "colour.py"
+    file.write_text(REWARD, encoding="utf-8")
+    return f"{file}:redness"
+
+
+@pytest.fixture
+def small_run(tiny_flux: str, redness: str, tmp_path: Path) -> list[str]:
+    """Overrides for a run of seconds."""
+    return [
+        f"model.path={tiny_flux}",
+        f"run.dir={tmp_path / 'run'}",
+        "run.device=cpu",
+        f"rewards=[{{name: '{redness}'}}]",
+        f"evaluation.reward=[{{name: '{redness}'}}]",
+        "evaluation.count=4",
+        "evaluation.pictures=2",
+        "evaluation.steps=2",
+        "evaluation.every=2",
+        "evaluation.also=[]",
+        "sampling.steps=4",
+        "sampling.window=[0, 3]",
+        "sampling.group_size=3",
+        "sampling.prompts_per_step=2",
+        "train.steps=4",
+        "train.checkpoint_every=2",
+    ]

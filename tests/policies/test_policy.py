@@ -1,0 +1,220 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from burnish.core import transitions
+from burnish.errors import ModelError
+from burnish.policies.denoising.policy import DenoisingPolicy, Rollouts
+from burnish.policies.load import folder_of, load_policy, pick_device
+from burnish.recipes.schema import Lora, Model
+
+TEXTS = ["a red circle", "two blue squares"]
+STEPS, WINDOW = 5, (0, 3)
+
+
+@pytest.fixture(scope="module")
+def policy(tiny_flux: str) -> DenoisingPolicy:
+    return load_policy(Model(path=tiny_flux), "cpu")
+
+
+def table_of(policy: DenoisingPolicy, kind: str = "flow_sde") -> transitions.Table:
+    sigmas = policy.backbone.sigmas(STEPS)
+    return transitions.TRANSITIONS[kind](sigmas, eta=0.7).window(*WINDOW, sigmas)
+
+
+def roll(policy: DenoisingPolicy, *, shared: bool = True, rows: int = 64, seed: int = 0) -> Rollouts:
+    return policy.sample(TEXTS, 3, table_of(policy), STEPS, seed=(seed, "t"), shared_noise=shared, rows=rows)
+
+
+def test_shapes_of_rollouts(policy: DenoisingPolicy) -> None:
+    rollouts = roll(policy)
+    shape = policy.backbone.latent_shape
+    assert rollouts.latents_BT.shape == (6, 3, *shape)
+    assert rollouts.final_B.shape == (6, *shape)
+    assert rollouts.prompt_B.tolist() == [0, 0, 0, 1, 1, 1]
+    assert rollouts.sigma_T.tolist() == pytest.approx([1.0, 0.8, 0.6])
+    assert policy.decode(rollouts.final_B, 4).shape == (6, 32, 32, 3)
+
+
+def test_shared_noise_is_shared_within_a_group_only(policy: DenoisingPolicy) -> None:
+    start = roll(policy).latents_BT[:, 0]
+    assert torch.equal(start[0], start[2])
+    assert not torch.equal(start[0], start[3])
+    apart = roll(policy, shared=False).latents_BT[:, 0]
+    assert not torch.equal(apart[0], apart[1])
+
+
+def test_decisions_differ_within_a_group(policy: DenoisingPolicy) -> None:
+    noise = roll(policy).noise_BT
+    assert not torch.equal(noise[0], noise[1])
+
+
+def test_every_decision_follows_its_affine_row(policy: DenoisingPolicy) -> None:
+    rollouts, table = roll(policy), table_of(policy)
+    for t in range(2):  # x of decision t + 1 is x' of decision t
+        expected = (
+            table.a_T[t] * rollouts.latents_BT[:, t].double()
+            + table.b_T[t] * rollouts.prediction_BT[:, t].double()
+            + table.s_T[t] * rollouts.noise_BT[:, t].double()
+        )
+        torch.testing.assert_close(rollouts.latents_BT[:, t + 1].double(), expected, atol=1e-5, rtol=0)
+
+
+def test_ratio_is_exactly_one_before_an_update(policy: DenoisingPolicy) -> None:
+    rollouts = roll(policy)  # forwards of 6 images
+    for part in torch.arange(6).split(2):  # forwards of 2 rollouts × 3 timesteps
+        log_ratio, divergence = policy.evaluate(rollouts, part, rows=6)
+        assert log_ratio.shape == (2, 3)
+        assert log_ratio.abs().max() == 0
+        assert divergence.abs().max() == 0
+    elsewhere, _ = policy.evaluate(rollouts, torch.arange(6), rows=64)
+    assert elsewhere.abs().max() < 1e-6
+
+
+def test_stacking_and_micro_batching_do_not_change_ratios_or_gradients(policy: DenoisingPolicy) -> None:
+    rollouts = roll(policy)
+    weights = torch.randn(6, 3, generator=torch.Generator().manual_seed(1))
+
+    def gradients(parts: list[torch.Tensor], rows: int) -> torch.Tensor:
+        policy.backbone.transformer.zero_grad()
+        for part in parts:
+            log_ratio, _ = policy.evaluate(rollouts, part, rows=rows)
+            (log_ratio * weights[part]).sum().backward()
+        return torch.cat([p.grad.flatten() for p in policy.parameters.values() if p.grad is not None])
+
+    whole = gradients([torch.arange(6)], rows=18)
+    assert whole.abs().max() > 0
+    for parts, rows in (([torch.arange(6)], 1), (list(torch.arange(6).split(2)), 6), ([torch.arange(6)], 6)):
+        torch.testing.assert_close(gradients(parts, rows), whole, atol=1e-7, rtol=1e-4)
+
+
+def test_log_ratio_equals_the_difference_of_gaussian_log_densities(tiny_flux: str) -> None:
+    policy = load_policy(Model(path=tiny_flux), "cpu")
+    rollouts, table = roll(policy), table_of(policy)
+    with torch.no_grad():
+        for parameter in policy.parameters.values():
+            parameter.add_(0.01 * torch.randn_like(parameter))
+    log_ratio, _ = policy.evaluate(rollouts, torch.arange(6), rows=64)
+    condition = {key: value[rollouts.prompt_B] for key, value in rollouts.condition.items()}
+    for t in range(3):
+        x = rollouts.latents_BT[:, t]
+        with torch.no_grad():
+            v_new = policy.predict(x, torch.full((6,), float(rollouts.sigma_T[t])), condition, 64).double()
+        a, b, s = (float(row[t]) for row in (table.a_T, table.b_T, table.s_T))
+        following = (
+            a * x.double() + b * rollouts.prediction_BT[:, t].double() + s * rollouts.noise_BT[:, t].double()
+        )
+
+        def density(
+            v: torch.Tensor,
+            x: torch.Tensor = x,
+            a: float = a,
+            b: float = b,
+            s: float = s,
+            following: torch.Tensor = following,
+        ) -> torch.Tensor:
+            z = (following - (a * x.double() + b * v)) / s
+            return (-z.square() / 2 - math.log(s) - math.log(2 * math.pi) / 2).flatten(1).mean(1)
+
+        expected = density(v_new) - density(rollouts.prediction_BT[:, t].double())
+        torch.testing.assert_close(log_ratio[:, t].double(), expected, atol=1e-6, rtol=1e-3)
+
+
+def test_ode_sampling_equals_the_diffusers_pipeline(policy: DenoisingPolicy) -> None:
+    pipe = policy.backbone.pipe
+    shape = policy.backbone.latent_shape
+    from burnish.engine import rng
+
+    noise = torch.stack([rng.noise(shape, "image", seed) for seed in (3, 4)])
+    theirs = pipe(
+        TEXTS,
+        height=32,
+        width=32,
+        num_inference_steps=4,
+        max_sequence_length=16,
+        latents=noise,
+        output_type="np",
+    ).images
+    ours = policy.generate(TEXTS, 4, seeds=[3, 4], rows=8)
+    assert np.abs(ours.astype(float) / 255 - theirs).max() <= 1.01 / 255
+
+
+def test_each_distinct_prompt_is_embedded_once(tiny_flux: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    policy = load_policy(Model(path=tiny_flux), "cpu")
+    seen: list[str] = []
+    encode = policy.backbone.encode
+    monkeypatch.setattr(policy.backbone, "encode", lambda texts: (seen.extend(texts), encode(texts))[1])
+    policy.condition([*TEXTS, *TEXTS])
+    policy.condition(TEXTS)
+    assert seen == TEXTS
+
+
+def test_lora_trains_adapters_only_and_starts_at_the_base(tiny_flux: str, policy: DenoisingPolicy) -> None:
+    lora = load_policy(Model(path=tiny_flux, lora=Lora(rank=2, alpha=4.0)), "cpu", seed=1)
+    assert lora.parameters
+    assert all("lora_" in name for name in lora.parameters)
+    ours, base = (p.generate(TEXTS, 2, seeds=[1, 2], rows=8) for p in (lora, policy))
+    assert np.array_equal(ours, base)
+
+
+def test_divergence_is_zero_at_the_reference_and_grows(tiny_flux: str) -> None:
+    for lora in (None, Lora(rank=2, alpha=4.0)):
+        policy = load_policy(Model(path=tiny_flux, lora=lora), "cpu")
+        policy.remember_reference()
+        rollouts = roll(policy)
+        assert policy.evaluate(rollouts, torch.arange(6), 64, "gaussian")[1].abs().max() == 0
+        with torch.no_grad():
+            for parameter in policy.parameters.values():
+                parameter.add_(0.05)
+        moved = policy.evaluate(rollouts, torch.arange(6), 64, "gaussian")[1]
+        assert moved.min() > 0
+
+
+def test_exported_lora_gives_the_same_images_in_diffusers(tiny_flux: str, tmp_path) -> None:
+    from diffusers import FluxPipeline
+
+    policy = load_policy(Model(path=tiny_flux, lora=Lora(rank=2, alpha=4.0)), "cpu")
+    with torch.no_grad():
+        for parameter in policy.parameters.values():
+            parameter.add_(0.2 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(0)))
+    ours = policy.generate(TEXTS, 3, seeds=[3, 4], rows=8)
+    policy.backbone.save_lora(tmp_path)
+    pipe = FluxPipeline.from_pretrained(tiny_flux)
+    plain = load_policy(Model(path=tiny_flux), "cpu").generate(TEXTS, 3, seeds=[3, 4], rows=8)
+    pipe.load_lora_weights(tmp_path)
+    from burnish.engine import rng
+
+    noise = torch.stack([rng.noise(policy.backbone.latent_shape, "image", seed) for seed in (3, 4)])
+    theirs = pipe(
+        TEXTS,
+        height=32,
+        width=32,
+        num_inference_steps=3,
+        max_sequence_length=16,
+        latents=noise,
+        output_type="np",
+    ).images
+    assert not np.array_equal(ours, plain)
+    assert np.abs(ours.astype(float) / 255 - theirs).max() <= 1.01 / 255
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [("no-such-folder", "does not exist"), ("scenes-huge", "no bundled model"), (".", "no model_index.json")],
+)
+def test_a_wrong_path_is_named(path: str, words: str) -> None:
+    with pytest.raises(ModelError, match=words):
+        folder_of(path)
+
+
+def test_other_refusals(tiny_flux: str) -> None:
+    with pytest.raises(ModelError, match="matches no module"):
+        load_policy(Model(path=tiny_flux, lora=Lora(targets=["to_zebra"])), "cpu")
+    with pytest.raises(ModelError, match="multiple of 8"):
+        load_policy(Model(path=tiny_flux, height=36), "cpu")
+    with pytest.raises(ModelError, match=r"run\.device"):
+        pick_device("warp:9")
