@@ -95,7 +95,7 @@ def test_a_dry_run_prints_a_recipe_that_loads_back(run, tmp_path):
 
 def test_train_and_resume_pass_on_what_was_asked(run, stub):
     calls = stub("burnish.train.run", "train", Path("runs/x"))
-    assert run("train", "train.steps=3")[:2] == (0, "run: runs/x\nreport: burnish report runs/x\n")
+    assert run("train", "train.steps=3")[:2] == (0, "run: runs/x\nreport: runs/x/report.html\n")
     assert calls[0][0][0].train.steps == 3
     calls = stub("burnish.train.run", "resume", Path("runs/x"))
     assert run("resume", "runs/x", "--steps", "9")[0] == 0

@@ -295,7 +295,7 @@ def _resumable(run: str, work: Callable[[], Path]) -> Path:
 
 
 def _print_folder(folder: Path) -> None:
-    print(f"run: {folder}\nreport: burnish report {folder}")
+    print(f"run: {folder}\nreport: {folder / 'report.html'}")
 
 
 def _cell(value: Any) -> str:

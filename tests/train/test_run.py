@@ -51,7 +51,7 @@ def test_a_run_leaves_everything_behind(small_run: list[str]) -> None:
     assert health
     assert all(e["ok"] for e in health)
     train = next(e for e in events if e["kind"] == "train")
-    phases = {"sample", "decode", "reward", "update", "step"}
+    phases = {"sample", "decode", "reward", "backward", "optimizer", "step"}
     assert {key.removeprefix("seconds/") for key in train if key.startswith("seconds/")} == phases
     for name in ("recipe.yaml", "environment.json", "report.html", "model/model_index.json"):
         assert (run / name).is_file(), name

@@ -1,6 +1,6 @@
 """Whose credit, how large: advantages from the rewards of groups.
 
-Every function takes `reward_B` (float [B], NaN where the reward is missing) and `group_B` (integer [B]) and
+Every function takes `reward_B` (float [B], NaN or infinite where the reward is missing) and `group_B` (integer [B]) and
 returns float [B]. A missing reward, a group of one, and a group of equal rewards have advantage exactly 0.
 
 Notation: r reward, r̄ mean of its group, Δ = r − r̄.
@@ -19,7 +19,7 @@ def batch_scale(value_B: Tensor, reward_B: Tensor) -> Tensor:
 
     Centred values have mean zero, so this is their batch standard deviation.
     """
-    present = ~reward_B.isnan()
+    present = reward_B.isfinite()
     return (value_B.square().sum() / present.sum().clamp(min=1)).sqrt()
 
 

@@ -32,5 +32,5 @@ def dead_group_fraction(reward_B: Tensor, group_B: Tensor) -> Tensor:
     """Share of groups without signal: all rewards equal, missing, or alone; a scalar."""
     alive_B = centred(reward_B, group_B) != 0
     groups, index_B = torch.unique(group_B, return_inverse=True)
-    alive_G = torch.zeros(len(groups)).index_add_(0, index_B, alive_B.float())
+    alive_G = torch.zeros(len(groups), device=index_B.device).index_add_(0, index_B, alive_B.float())
     return (alive_G == 0).float().mean()

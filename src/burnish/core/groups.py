@@ -1,6 +1,7 @@
 """Statistics within a group of rollouts of one prompt.
 
-Axes: B rollouts. `group_B` holds any integer group ids. A NaN value is missing: it is never counted.
+Axes: B rollouts. `group_B` holds any integer group ids. A value that is not finite is missing: it is never
+counted.
 """
 
 import torch
@@ -15,8 +16,8 @@ def _sums(value_B: Tensor, group_B: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         )
     _, index_B = torch.unique(group_B, return_inverse=True)
     size = int(index_B.max()) + 1 if len(index_B) else 0
-    present = ~value_B.isnan()
-    total_G = value_B.new_zeros(size).index_add_(0, index_B, value_B.nan_to_num(0.0, torch.inf, -torch.inf))
+    present = value_B.isfinite()
+    total_G = value_B.new_zeros(size).index_add_(0, index_B, torch.where(present, value_B, 0.0))
     count_G = value_B.new_zeros(size).index_add_(0, index_B, present.to(value_B))
     return total_G, count_G, index_B
 
@@ -45,11 +46,12 @@ def centred(value_B: Tensor, group_B: Tensor) -> Tensor:
     mean_B = group_mean(value_B, group_B)
     index_B = torch.unique(group_B, return_inverse=True)[1]
     size = int(index_B.max()) + 1 if len(index_B) else 0
+    present = value_B.isfinite()
     low_G = value_B.new_full((size,), torch.inf).scatter_reduce_(
-        0, index_B, value_B.nan_to_num(torch.inf), "amin"
+        0, index_B, torch.where(present, value_B, torch.inf), "amin"
     )
     high_G = value_B.new_full((size,), -torch.inf).scatter_reduce_(
-        0, index_B, value_B.nan_to_num(-torch.inf), "amax"
+        0, index_B, torch.where(present, value_B, -torch.inf), "amax"
     )
-    dead_B = value_B.isnan() | (low_G == high_G)[index_B]
+    dead_B = ~present | (low_G == high_G)[index_B]
     return torch.where(dead_B, torch.zeros_like(value_B), value_B - mean_B)

@@ -8,7 +8,7 @@ Axes: T steps; `sigma_T1` holds the T + 1 noise levels t.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import pi
+from math import log, pi
 
 import torch
 from torch import Tensor
@@ -101,7 +101,7 @@ def log_prob(following: Tensor, x: Tensor, prediction: Tensor, a: float, b: floa
     if s <= 0:
         raise ValueError("a step with s = 0 is deterministic and has no density; score stochastic steps only")
     z = (following - (a * x + b * prediction)) / s
-    density = -z.square() / 2 - torch.log(torch.tensor(s)).to(z) - 0.5 * torch.log(torch.tensor(2 * pi)).to(z)
+    density = -z.square() / 2 - log(s) - 0.5 * log(2 * pi)
     return density.flatten(1).mean(1)
 
 

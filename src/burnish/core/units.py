@@ -126,18 +126,26 @@ def sample_units(
     Args:
         unit_T: unit of each decision, [T].
         fraction: share of units, in (0, 1]; at least one is drawn.
-        weights_U: relative chances [U]; None for uniform.
+        weights_U: relative chances [U]; None for uniform. A unit of weight 0 is never drawn.
         batch: rollouts B.
         generator: source of randomness.
 
     Returns:
         keep_BT: True for the decisions of drawn units, bool [B, T].
+
+    Raises:
+        ValueError: a fraction or weights out of range.
     """
     if not 0 < fraction <= 1:
         raise ValueError(f"fraction={fraction} must be above 0 and at most 1")
     units = int(unit_T.max()) + 1
     count = max(1, round(units * fraction))
     chances = torch.ones(units) if weights_U is None else weights_U.float()
+    if chances.shape != (units,) or not chances.isfinite().all() or chances.min() < 0 or not chances.any():
+        raise ValueError(
+            f"weights {chances.tolist()} must be {units} finite numbers of at least 0, not all 0"
+        )
+    count = min(count, int(chances.count_nonzero()))  # multinomial would fill up with impossible units
     drawn_BK = torch.multinomial(chances.expand(batch, -1), count, generator=generator)
     keep_BU = torch.zeros(batch, units, dtype=torch.bool).scatter_(1, drawn_BK, True)
     return keep_BU[:, unit_T]

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -50,13 +51,16 @@ def save(
     state: Mapping[str, Any],
     keep: int = 2,
 ) -> Path:
-    """Writes `folder/step_…` atomically, then removes all but the newest `keep`.
+    """Writes `folder/step_…` atomically, then removes older ones so that `keep` remain with it.
+
+    A step saved before is replaced; its old folder is only renamed until the new one is in place.
 
     Raises:
         CheckpointError: the disk is full or the folder cannot be written; older checkpoints are untouched.
     """
     final = folder / f"step_{step:08d}"
     aside = folder / f"{final.name}.tmp-{uuid.uuid4().hex[:8]}"
+    retired = folder / f"{final.name}.old-{uuid.uuid4().hex[:8]}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for stale in folder.glob("step_*.tmp-*"):
@@ -65,7 +69,7 @@ def save(
         for group, members in tensors.items():
             contiguous = {name: value.detach().cpu().contiguous().clone() for name, value in members.items()}
             save_file(contiguous, aside / f"{group}.safetensors")
-        (aside / "state.json").write_text(json.dumps({"step": step, **state}), encoding="utf-8")
+        (aside / "state.json").write_text(json.dumps({**state, "step": step}), encoding="utf-8")
         files = {
             path.name: {"size": path.stat().st_size, "sha256": _digest(path)} for path in aside.iterdir()
         }
@@ -74,18 +78,24 @@ def save(
         for path in (*aside.iterdir(), aside):
             _sync(path)
         if final.exists():
-            shutil.rmtree(final)
+            os.replace(final, retired)
         os.replace(aside, final)
         _sync(folder)
     except Exception as problem:
         shutil.rmtree(aside, ignore_errors=True)
+        if retired.exists() and not final.exists():
+            with contextlib.suppress(OSError):  # `latest` finds it under either name
+                os.replace(retired, final)
         if not isinstance(problem, OSError) and "SafetensorError" not in type(problem).__name__:
             raise
         raise CheckpointError(
             f"the checkpoint of step {step} could not be written to {folder} ({problem}); "
             "free some space or mend the permissions, then `burnish resume`: older checkpoints are intact"
         ) from problem
-    for old in sorted(_complete(folder))[:-keep]:
+    found = _complete(folder)
+    older = [path for path in found if path.name < final.name]
+    replaced = [path for path in found if path.name.startswith(f"{final.name}.old-")]
+    for old in (*older[: max(0, len(older) + 1 - keep)], *replaced):
         shutil.rmtree(old, ignore_errors=True)
     return final
 
@@ -98,21 +108,27 @@ def load(path: Path) -> Checkpoint:
     """
     try:
         manifest = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
-        files = manifest["files"]
-        known = manifest["format"] == FORMAT
-    except (OSError, ValueError, KeyError, TypeError) as problem:
+        step, known = manifest["step"], manifest["format"] == FORMAT
+        files = {name: (fact["size"], fact["sha256"]) for name, fact in manifest["files"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as problem:
         raise CheckpointError(f"{path} has no readable manifest.json ({type(problem).__name__})") from problem
     if not known:
         raise CheckpointError(f"{path} has format {manifest['format']}; this burnish reads format {FORMAT}")
-    for name, fact in files.items():
+    for name in sorted({*files, "state.json"}):
         file = path / name
-        if not file.is_file():
+        if name not in files or not file.is_file():
             raise CheckpointError(f"{path} is damaged: {name} is missing")
-        if file.stat().st_size != fact["size"] or _digest(file) != fact["sha256"]:
+        try:
+            same = (file.stat().st_size, _digest(file)) == files[name]
+        except OSError as problem:
+            raise CheckpointError(f"{path} is damaged: {name} cannot be read ({problem})") from problem
+        if not same:
             raise CheckpointError(f"{path} is damaged: {name} is not what was written")
     tensors = {Path(name).stem: load_file(path / name) for name in files if name.endswith(".safetensors")}
     state = json.loads((path / "state.json").read_text(encoding="utf-8"))
-    return Checkpoint(manifest["step"], tensors, state, path)
+    if state["step"] != step:  # the manifest has no hash of its own
+        raise CheckpointError(f"{path} is damaged: manifest.json is not what was written")
+    return Checkpoint(step, tensors, state, path)
 
 
 def latest(folder: Path) -> Checkpoint:
@@ -122,7 +138,7 @@ def latest(folder: Path) -> Checkpoint:
         CheckpointError: there is none.
     """
     skipped: list[str] = []
-    for path in sorted(_complete(folder), reverse=True):
+    for path in reversed(_complete(folder)):
         try:
             found = load(path)
         except CheckpointError as problem:
@@ -135,7 +151,9 @@ def latest(folder: Path) -> Checkpoint:
 
 
 def _complete(folder: Path) -> list[Path]:
-    return [path for path in folder.glob("step_*") if path.is_dir() and ".tmp-" not in path.name]
+    """Folders of checkpoints, oldest first; a replaced one (`.old-`) comes before its replacement."""
+    paths = [path for path in folder.glob("step_*") if path.is_dir() and ".tmp-" not in path.name]
+    return sorted(paths, key=lambda path: (path.name.partition(".")[0], "." not in path.name))
 
 
 def _digest(path: Path) -> str:

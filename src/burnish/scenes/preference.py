@@ -136,7 +136,7 @@ def build() -> tuple[Any, Any, Any]:
         "eos_token_id": tokenizer.eos_token_id,
         "pad_token_id": tokenizer.pad_token_id,
     }
-    vision = {**shared, "num_hidden_layers": 4, "image_size": models.PIXELS, "patch_size": 4}
+    vision = {**shared, "num_hidden_layers": 4, "image_size": models.PIXELS, "patch_size": 8}
     model = CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=64))
     side = {"height": models.PIXELS, "width": models.PIXELS}
     processor = CLIPImageProcessor(size={"shortest_edge": models.PIXELS}, crop_size=side)

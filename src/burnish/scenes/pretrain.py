@@ -28,6 +28,23 @@ from burnish.scenes.renderer import layout, render
 
 BLOCK = 1000
 
+CARD = """---
+library_name: diffusers
+pipeline_tag: text-to-image
+license: apache-2.0
+---
+# burnish scenes, {size}
+
+A `FluxPipeline` of {parameters:.1f} M parameters in all, trained from nothing on rendered scenes of coloured
+shapes. It exists to study reinforcement-learning post-training in minutes: it draws 32×32 pictures of
+prompts like "a red circle left of a blue star" and is often wrong.
+
+- strict accuracy, 10 ODE steps, 512 prompts: {strict_test:.3f} (trained compositions, unseen prompts),
+  {strict_ood:.3f} (compositions never trained on); float32 weights before rounding to float16
+- trained by `{command}`; the seed fixes data and initial weights, bits differ between machines
+- use: `FluxPipeline.from_pretrained(folder)("a red circle", height=32, width=32, max_sequence_length=16)`
+"""
+
 
 def render_block(seed: int) -> tuple[np.ndarray, list[str]]:
     """`BLOCK` training scenes: uint8 [BLOCK, 32, 32, 3] and their prompts."""
@@ -229,13 +246,25 @@ def main(argv: list[str] | None = None) -> int:
         }
         print(json.dumps(facts), flush=True)
         save_half(pipe, folder)
-        record = {
-            key: str(value) if isinstance(value, Path) else value for key, value in vars(settings).items()
-        }
-        (folder / "training.json").write_text(json.dumps({**facts, "settings": record}, indent=2) + "\n")
+        described = {**facts, "parameters": count_parameters(pipe), "command": command(settings, step)}
+        (folder / "training.json").write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
+        (folder / "README.md").write_text(CARD.format(size=settings.size, **described), encoding="utf-8")
 
     train_flow(pipe, latents, texts, settings, save)
     return 0
+
+
+def count_parameters(pipe: Any) -> float:
+    """Millions of parameters of all parts."""
+    parts = (part for part in pipe.components.values() if isinstance(part, torch.nn.Module))
+    return sum(p.numel() for part in parts for p in part.parameters()) / 1e6
+
+
+def command(settings: argparse.Namespace, step: int) -> str:
+    """The command that trains this snapshot."""
+    names = ("size", "seed", "scenes", "autoencoder_steps", "batch", "lr")
+    words = [f"--{name.replace('_', '-')} {getattr(settings, name)}" for name in names]
+    return f"burnish scenes pretrain --out FOLDER --steps {step} {' '.join(words)}"
 
 
 def save_half(pipe: Any, folder: Path) -> None:

@@ -81,8 +81,7 @@ class Trainer:
         reward_B = torch.from_numpy(scores.total_B)
         advantage_B = self.advantage(reward_B, rollouts.prompt_B)
         credit = self._credit(step, rollouts, advantage_B, reward_B)
-        with self._timed("update"):
-            numbers = self._update(step, rollouts, credit)
+        numbers = self._update(step, rollouts, credit)
 
         self._count(reward_B)
         self.seconds["step"] = time.perf_counter() - started
@@ -119,6 +118,7 @@ class Trainer:
                 self.unit_T, unit.fraction, weights_U=weights, batch=batch, generator=generator
             )
         scored = int(reward_B.isfinite().sum())
+        keep_BT &= reward_B.isfinite()[:, None]
         return Credit(advantage_B, self.unit_T, keep_BT, max(1, scored))
 
     def _update(self, step: int, rollouts: Rollouts, credit: Credit) -> Metrics:
@@ -143,10 +143,11 @@ class Trainer:
             return {**numbers, "grad_norm": 0.0}
         numbers["grad_norm"] = clip_and_check(parameters, settings.max_grad_norm)
         if self.guard.check(numbers["loss"], numbers["grad_norm"]):
-            self.optimizer.step()
-            if self.average is not None:
-                live = [parameter.detach() for parameter in parameters]
-                torch._foreach_lerp_(list(self.average.values()), live, 1 - (settings.ema or 0))
+            with self._timed("optimizer"):
+                self.optimizer.step()
+                if self.average is not None:
+                    live = [parameter.detach() for parameter in parameters]
+                    torch._foreach_lerp_(list(self.average.values()), live, 1 - (settings.ema or 0))
         return numbers
 
     def _table(self) -> transitions.Table:
@@ -169,7 +170,7 @@ class Trainer:
         yield
         if self.policy.device.type == "cuda":
             torch.cuda.synchronize()
-        self.seconds[phase] = time.perf_counter() - started
+        self.seconds[phase] = self.seconds.get(phase, 0.0) + time.perf_counter() - started
 
 
 def _reward_numbers(reward_B: Tensor, group_B: Tensor, by_name: dict[str, np.ndarray]) -> Metrics:

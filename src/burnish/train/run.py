@@ -25,6 +25,7 @@ from burnish.report.environment import environment
 from burnish.report.events import EventLog, read_events
 from burnish.report.html import write_report
 from burnish.report.progress import Progress
+from burnish.report.trackers import TensorBoard
 from burnish.rewards.reward import load_rewards
 from burnish.train import health, state
 from burnish.train.loop import Trainer
@@ -106,6 +107,9 @@ class Session:
         recipe, settings = self.recipe, self.recipe.train
         self.log = EventLog(self.folder / "metrics.jsonl")
         self.log.rewind(start)
+        self.sinks: list[Any] = [self.log]
+        if recipe.run.tensorboard:
+            self.sinks.append(TensorBoard(self.folder))
         self.pictures = Pictures(self.folder, recipe.evaluation.pictures)
         began = time.time()
         title = f"{recipe.algorithm.preset} on {recipe.model.path}"
@@ -115,14 +119,14 @@ class Session:
             for note in self.notes:
                 progress.note(note)
             if start == 0:
-                self.log.append("start", 0)
+                self._record("start", 0)
                 self._evaluate(0, progress)
                 self._save(0)
             else:
                 self.held_out = self.trainer.history[-1]["held_out"] if self.trainer.history else None
             for step in range(start + 1, settings.steps + 1):
                 metrics = self._train(step)
-                self.log.append("train", step, **metrics)
+                self._record("train", step, **metrics)
                 shown = {"reward": metrics["reward"], "held_out": self.held_out}
                 progress.update(step, **{key: value for key, value in shown.items() if value is not None})
                 last = step == settings.steps
@@ -134,10 +138,15 @@ class Session:
                     progress.note(f"stopped after step {step}; continue with: burnish resume {self.folder}")
                     write_report(self.folder)
                     return self.folder
-            self.log.append("end", settings.steps, seconds=time.time() - began)
+            if start < settings.steps:
+                self._record("end", settings.steps, seconds=time.time() - began)
         self._export()
         write_report(self.folder)
         return self.folder
+
+    def _record(self, kind: str, step: int, **fields: Any) -> None:
+        for sink in self.sinks:
+            sink.append(kind, step, **fields)
 
     def _train(self, step: int) -> dict[str, Any]:
         first = step == 1
@@ -153,7 +162,7 @@ class Session:
             findings.append(self.trainer.noise_finding)
         for finding in findings:
             if first or not finding.ok:
-                self.log.append("health", step, **finding._asdict())
+                self._record("health", step, **finding._asdict())
         return metrics
 
     def _evaluate(self, step: int, progress: Progress) -> None:
@@ -164,7 +173,7 @@ class Session:
                     self.policy, chosen, self.judges, steps=settings.steps, rows=self.recipe.sampling.rows
                 )
             grid = self.pictures.keep(chosen.slug, step, images, [p.text for p in chosen.prompts])
-            self.log.append("evaluate", step, **fields, grid=grid)
+            self._record("evaluate", step, **fields, grid=grid)
             if number == 0:
                 self._remember(step, fields, chosen)
         progress.note(self._sentence(step))
@@ -178,7 +187,7 @@ class Session:
             return
         entry = {"step": step, "reward": sum(recent) / len(recent), "held_out": self.held_out}
         self.trainer.history.append({**entry, "se": fields.get(f"{name}/se") or 0.0})
-        self.log.append("health", step, **health.not_hacking(self.trainer.history)._asdict())
+        self._record("health", step, **health.not_hacking(self.trainer.history)._asdict())
 
     def _sentence(self, step: int) -> str:
         name = self.recipe.evaluation.reward[0].name
