@@ -101,16 +101,23 @@ def pictures(run: Path, story: Story) -> str:
             alt = escape(f"Images for prompts of {name} at step {step}")
             figures += f'<figure><figcaption>{label}</figcaption><img src="{source}" alt="{alt}"></figure>'
         parts.append(f'<h3>{escape(name)}</h3><div class="pair">{figures}</div>')
-    films = sorted((run / "images").glob("*_timeline.png"))
-    for film in films:
-        source = _image(run, f"images/{film.name}")
+    for place, film in enumerate(_films(run, story)):
+        source = _image(run, f"images/{film}")
         if source:
-            name = film.name.removesuffix("_timeline.png")
+            name, state = film.removesuffix("_timeline.png"), "" if place else " open"
             parts.append(
-                f"<details open><summary>Fixed prompts and noise through training: {escape(name)}</summary>"
+                f"<details{state}><summary>Fixed prompts and noise through training: {escape(name)}</summary>"
                 f'<figure><img src="{source}" alt="{escape(f"{name} through training")}"></figure></details>'
             )
     return "".join(parts)
+
+
+def _films(run: Path, story: Story) -> list[str]:
+    """File names of the films, in the order of the sets whose grids they go with."""
+    names = sorted(path.name for path in (run / "images").glob("*_timeline.png"))
+    grids = [str(event.get("grid")) for name in story.sets for event in story.evaluations(name)]
+    wanted = [Path(grid).stem.rpartition("_")[0] + "_timeline.png" for grid in grids]
+    return sorted(names, key=lambda name: wanted.index(name) if name in wanted else len(wanted))
 
 
 def _training(story: Story, field: str, name: str) -> list[Series]:
@@ -144,10 +151,10 @@ def _image(run: Path, name: Any) -> str | None:
     """A PNG inside the run folder as a data address; None if it is missing, elsewhere or no PNG."""
     if not isinstance(name, str):
         return None
-    path = (run / name).resolve()
-    if not path.is_relative_to(run.resolve()):
-        return None
     try:
+        path = (run / name).resolve()
+        if not path.is_relative_to(run.resolve()):
+            return None
         content = path.read_bytes()
     except (OSError, ValueError):
         return None

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from math import floor
+from math import ceil, floor
 from pathlib import Path
 
 import numpy as np
@@ -43,7 +43,8 @@ def grid(
     beside = [_wrap(text, font, width) for text in row_captions or []]
     above = [_wrap(text, font, width) for text in column_captions or []]
 
-    left = _MARGIN + (width + _GAP if beside else 0)
+    side = ceil(max((font.getlength(line) for lines in beside for line in lines), default=0))
+    left = _MARGIN + (side + _GAP if beside else 0)
     top = _MARGIN + (max(map(len, above)) * _LEADING + _GAP // 2 if above else 0)
     heights = [max(h, len(b) * _LEADING) for h, b in zip(heights, _padded(beside, len(cells)), strict=True)]
     full_width = left + columns * (width + _GAP) - _GAP + _MARGIN
@@ -57,7 +58,7 @@ def grid(
     for row, images in enumerate(cells):
         if row < len(beside):
             middle = y + (heights[row] - len(beside[row]) * _LEADING) // 2
-            _write(draw, font, beside[row], _MARGIN, middle, width, right=True)
+            _write(draw, font, beside[row], _MARGIN, middle, side, right=True)
         for column, image in enumerate(images):
             x = left + column * (width + _GAP)
             sheet.paste(image, (x + (width - image.width) // 2, y))

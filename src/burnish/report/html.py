@@ -19,7 +19,7 @@ from burnish.errors import RunError
 from burnish.report.events import read_events
 from burnish.report.figures import curves, optimisation, pictures, timings
 from burnish.report.progress import clock
-from burnish.report.story import Score, Story
+from burnish.report.story import Score, Story, named
 
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
@@ -72,12 +72,11 @@ def _page(run: Path, story: Story) -> str:
 def _header(run: Path, story: Story) -> str:
     recipe = story.recipe
     preset, model = _get(recipe, "algorithm", "preset"), _get(recipe, "model", "path")
-    rewards = [str(each.get("name")) for each in _get(recipe, "rewards") or [] if isinstance(each, dict)]
     facts = [
         ("Model", model),
         ("Method", preset),
         ("Prompts", _get(recipe, "data", "prompts")),
-        ("Reward", ", ".join(rewards)),
+        ("Reward", ", ".join(named(_get(recipe, "rewards")))),
         ("Seed", _get(recipe, "run", "seed")),
         ("Progress", _progress(story)),
     ]
@@ -137,7 +136,7 @@ def _scores(story: Story) -> str:
     note = (
         '<p class="note">Mean ± one standard error, over fixed prompts and fixed noise. “Base” is the first '
         "evaluation, “tuned” the newest, not the best. The error of a change takes the two as independent; "
-        "they share prompts and noise, so it is on the safe side.</p>"
+        "they share prompts and noise, so it is usually too large.</p>"
     )
     return f'<div class="cards">{"".join(cards)}</div>{table}{note}'
 

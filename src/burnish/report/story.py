@@ -52,7 +52,7 @@ class Story:
         self.events, self.recipe = events, recipe
         self.train = [event for event in events if event["kind"] == "train"]
         self._evaluate = [event for event in events if event["kind"] == "evaluate"]
-        self.sets = list(dict.fromkeys(str(event.get("set", "held out")) for event in self._evaluate))
+        self.sets = list(dict.fromkeys(str(event.get("set") or "held out") for event in self._evaluate))
         """Names of the evaluation sets, the main one first."""
         self.last_step = max((event["step"] for event in events), default=0)
         end = events[-1] if events and events[-1]["kind"] == "end" else None
@@ -61,14 +61,13 @@ class Story:
 
     def evaluations(self, name: str) -> list[dict[str, Any]]:
         """Evaluations of one set, oldest first."""
-        return [event for event in self._evaluate if str(event.get("set", "held out")) == name]
+        return [event for event in self._evaluate if str(event.get("set") or "held out") == name]
 
     def metrics(self) -> list[str]:
         """Names of the held-out scores, the recipe's first evaluation reward first."""
         names = {name: None for event in self._evaluate for name in event if _is_score(name, event[name])}
         evaluation = self.recipe.get("evaluation")
-        rewards = evaluation.get("reward") if isinstance(evaluation, dict) else None
-        wanted = [each.get("name") for each in rewards or [] if isinstance(each, dict)] if rewards else []
+        wanted = named(evaluation.get("reward")) if isinstance(evaluation, dict) else []
         return [name for name in wanted if name in names] + [name for name in names if name not in wanted]
 
     def scores(self, name: str) -> list[Score]:
@@ -104,10 +103,16 @@ class Story:
         newest: dict[str, Finding] = {}
         for event in self.events:
             if event["kind"] == "health":
-                check, ok = str(event.get("check")), event.get("ok") is True
+                check, ok = str(event.get("check") or "unnamed check"), event.get("ok") is True
                 failures = (newest[check].failures if check in newest else 0) + (not ok)
-                newest[check] = Finding(check, ok, str(event.get("message", "")), event["step"], failures)
+                newest[check] = Finding(check, ok, str(event.get("message") or ""), event["step"], failures)
         return sorted(newest.values(), key=lambda finding: finding.ok)
+
+
+def named(rewards: Any) -> list[str]:
+    """Names in a recipe's list of rewards; empty for anything else."""
+    entries = rewards if isinstance(rewards, list) else []
+    return [str(entry["name"]) for entry in entries if isinstance(entry, dict) and "name" in entry]
 
 
 def number(value: Any) -> float | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from html import escape
 
 WIDTH, HEIGHT = 440, 250
-_LEFT, _RIGHT, _TOP, _BOTTOM = 50, 14, 12, 36
+_LEFT, _RIGHT, _TOP, _BOTTOM = 58, 14, 12, 36
 _MOST = 400
 """Points drawn of one series; longer ones are thinned evenly."""
 Point = tuple[float, float | None, float | None]
@@ -46,7 +46,7 @@ def curve(series: Sequence[Series], label: str, *, height: int = HEIGHT, small: 
         f'<svg class="curve{" small" if small else ""}" viewBox="0 0 {WIDTH} {height}" role="img" '
         f'aria-label="{escape(label)}">'
     ]
-    for y in ticks(y_low, y_high, 3 if small else 5):
+    for y in ticks(y_low, y_high, 4 if small else 6):
         parts.append(
             f'<line class="grid" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{py(y):.1f}" y2="{py(y):.1f}"/>'
         )
@@ -95,18 +95,23 @@ def ticks(low: float, high: float, count: int) -> list[float]:
     """Round numbers (1, 2 or 5 times a power of ten apart) within [low, high], about `count` of them."""
     rough = (high - low) / count
     power = 10.0 ** math.floor(math.log10(rough))
-    gap = next(m * power for m in (1, 2, 5, 10) if m * power >= rough * (1 - 1e-9))
+    gap = next(m * power for m in (1, 2, 5, 10) if m * power >= rough * 0.75)
     first, last = math.ceil(low / gap - 1e-9), math.floor(high / gap + 1e-9)
     digits = max(0, 2 - math.floor(math.log10(gap)))
     return [round(n * gap, digits) for n in range(first, last + 1)]
 
 
 def tidy(number: float) -> str:
-    """A number for the eye: 0.51, 12, 2e-05; a real minus sign."""
+    """A number for the eye: 0.51, 12, 2e-5, −3; a real minus sign."""
     if number == 0:
         return "0"
-    text = f"{number:.0f}" if abs(number) >= 1000 and abs(number) < 1e6 else f"{number:.3g}"
-    return text.replace("e-0", "e-").replace("e+0", "e").replace("-", "−", 1 if number < 0 else 0)
+    size = abs(number)
+    text = f"{number:.0f}" if 1000 <= size < 1e6 else f"{number:.3g}"
+    if size < 1e-3 and "e" not in text:
+        digits, power = f"{number:.2e}".split("e")
+        text = f"{digits.rstrip('0').rstrip('.')}e{power}"
+    text = text.replace("e-0", "e-").replace("e+0", "e")
+    return "−" + text[1:] if number < 0 else text
 
 
 def smooth(points: Sequence[Point], window: int) -> list[Point]:

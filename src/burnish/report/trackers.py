@@ -1,0 +1,45 @@
+"""The same events to TensorBoard, for those who watch many runs; the JSON lines stay the source of truth."""
+
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from burnish.errors import BurnishError
+from burnish.report.story import number
+
+
+class TensorBoard:
+    """Scalars of every event under `RUN/tensorboard`; takes the same calls as `EventLog`.
+
+    Training fields are named `train/reward`, those of an evaluation `evaluate/scenes:test/scenes_strict`.
+    """
+
+    def __init__(self, run: Path | str) -> None:
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError as error:
+            raise BurnishError(
+                "TensorBoard is not installed; run: pip install 'burnish[tensorboard]'"
+            ) from error
+        self._writer = SummaryWriter(str(Path(run) / "tensorboard"))
+
+    def append(self, kind: str, step: int, **fields: Any) -> None:
+        """Write the finite numbers of one event; everything else is left out."""
+        prefix = f"{kind}/{fields['set']}" if "set" in fields else kind
+        for name, value in fields.items():
+            scalar = value.item() if callable(getattr(value, "item", None)) else value
+            if number(scalar) is not None:
+                self._writer.add_scalar(f"{prefix}/{name}", scalar, step)
+        self._writer.flush()
+
+    def close(self) -> None:
+        """Finish the file."""
+        self._writer.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,27 @@
+import sys
+
+import numpy as np
+import pytest
+
+from burnish.errors import BurnishError
+from burnish.report.trackers import TensorBoard
+
+
+def test_scalars_reach_tensorboard(tmp_path):
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    with TensorBoard(tmp_path) as board:
+        board.append("train", 1, reward=np.float32(0.5), loss=float("nan"), note="text", dead=None)
+        board.append("evaluate", 2, set="scenes:test", strict=0.25)
+    read = EventAccumulator(str(tmp_path / "tensorboard"))
+    read.Reload()
+    assert sorted(read.Tags()["scalars"]) == ["evaluate/scenes:test/strict", "train/reward"]
+    (event,) = read.Scalars("train/reward")
+    assert (event.step, event.value) == (1, 0.5)
+
+
+def test_without_the_extra_the_error_says_how_to_get_it(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(BurnishError, match=r"pip install 'burnish\[tensorboard\]'"):
+        TensorBoard(tmp_path)
