@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+from math import log, nan
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from burnish.core import objectives, ratios
+
+
+def test_clip_by_hand() -> None:
+    # Ratios 1.5, 1.1, 0.5, 0.9 with low = high = 0.2 are clipped to 1.2, 1.1, 0.8, 0.9.
+    log_ratio = torch.tensor([[1.5, 1.1, 0.5, 0.9]] * 2).log()
+    found = objectives.clip(log_ratio, torch.tensor([2.0, -2.0]), low=0.2)
+    # A = 2: -min(3, 2.4), -2.2, -min(1, 1.6), -1.8. A = -2: -min(-3, -2.4), 2.2, -min(-1, -1.6), 1.8.
+    expected = torch.tensor([[-2.4, -2.2, -1.0, -1.8], [3.0, 2.2, 1.6, 1.8]])
+    torch.testing.assert_close(found, expected)
+    cut = objectives.clip_mask(log_ratio, torch.tensor([2.0, -2.0]), 0.2)
+    assert cut.tolist() == [[True, False, False, False], [False, False, True, False]]
+
+
+def test_an_upper_range_of_its_own() -> None:
+    log_ratio = torch.tensor([[1.25, 1.4, 0.7]]).log()
+    advantage = torch.tensor([1.0])
+    found = objectives.clip_higher(log_ratio, advantage, low=0.2, high=0.3)
+    torch.testing.assert_close(found, torch.tensor([[-1.25, -1.3, -0.7]]))
+    assert objectives.clip_mask(log_ratio, advantage, 0.2, 0.3).tolist() == [[False, True, False]]
+    assert objectives.clip_mask(log_ratio, advantage, 0.2).tolist() == [[True, True, False]]
+    torch.testing.assert_close(objectives.clip(log_ratio, advantage, low=0.2, high=0.3), found)
+
+
+@pytest.mark.parametrize("high", [None, 0.1])
+def test_clip_higher_wants_a_higher_range(high: float | None) -> None:
+    with pytest.raises(ValueError, match=f"needs high of at least low=0.2; got {high}"):
+        objectives.clip_higher(torch.zeros(1, 1), torch.ones(1), low=0.2, high=high)
+
+
+def test_equal_ranges_are_plain_clip() -> None:
+    torch.manual_seed(0)
+    log_ratio, advantage = torch.randn(4, 5), torch.randn(4, 5)
+    one = objectives.OBJECTIVES["clip"](log_ratio, advantage, low=0.1)
+    two = objectives.OBJECTIVES["clip_higher"](log_ratio, advantage, low=0.1, high=0.1)
+    assert torch.equal(one, two)
+
+
+def test_advantage_per_rollout_or_per_unit() -> None:
+    torch.manual_seed(0)
+    log_ratio, advantage = torch.randn(3, 4), torch.randn(3)
+    one = objectives.clip(log_ratio, advantage, low=0.1)
+    two = objectives.clip(log_ratio, advantage[:, None].expand(3, 4), low=0.1)
+    assert torch.equal(one, two)
+
+
+def test_log_ratios_want_two_axes() -> None:
+    with pytest.raises(ValueError, match=r"must be \[B, U\]; got shape \(3,\)"):
+        objectives.clip(torch.zeros(3), torch.zeros(3), low=0.1)
+    with pytest.raises(ValueError, match=r"must be \[B, U\]"):
+        objectives.clip_mask(torch.zeros(3), torch.zeros(3), 0.1)
+
+
+@pytest.mark.parametrize("low", [0.2, 1e-4, 5e-5])
+def test_gradient_at_ratio_one_is_the_policy_gradient(low: float) -> None:
+    """At equal policies the loss's gradient is -A times that of the log-probability."""
+    torch.manual_seed(0)
+    noise, advantage = torch.randn(6, 4, 3), torch.randn(6)
+    old = torch.randn(6, 4, 3)
+    new = old.clone().requires_grad_()
+    b, s = torch.full((6,), -0.1), torch.full((6,), 0.25)
+    log_ratio = ratios.gaussian_log_ratio(noise, new, old, b, s)
+    (slope,) = torch.autograd.grad(log_ratio.sum(), new, retain_graph=True)
+    (found,) = torch.autograd.grad(objectives.clip(log_ratio[:, None], advantage, low=low).sum(), new)
+    torch.testing.assert_close(found, -advantage[:, None, None] * slope)
+    # Of the Gaussian itself: d/dv of eps*d - d^2/2 at d = 0 is eps*b/s, mean over 12 dimensions.
+    torch.testing.assert_close(slope, noise * (-0.1 / 0.25) / 12)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.floats(-1, 1), min_size=1, max_size=12),
+    st.floats(-3, 3).filter(lambda a: abs(a) > 1e-3),
+    st.floats(1e-4, 0.5),
+    st.floats(0, 0.5),
+)
+def test_gradient_is_zero_exactly_where_clipped(
+    values: list[float], advantage: float, low: float, more: float
+) -> None:
+    log_ratio = torch.tensor([values], dtype=torch.float64, requires_grad=True)
+    credit = torch.tensor([advantage], dtype=torch.float64)
+    objectives.clip_higher(log_ratio, credit, low=low, high=low + more).sum().backward()
+    cut = objectives.clip_mask(log_ratio.detach(), credit, low, low + more)
+    assert log_ratio.grad is not None
+    assert torch.equal(log_ratio.grad == 0, cut)
+    free = torch.where(cut, 0.0, -advantage * log_ratio.detach().exp())
+    torch.testing.assert_close(log_ratio.grad, free)
+
+
+def test_clip_is_never_below_the_plain_surrogate() -> None:
+    torch.manual_seed(0)
+    log_ratio, advantage = torch.randn(50, 4), torch.randn(50)
+    loss = objectives.clip(log_ratio, advantage, low=0.2)
+    assert (loss >= -(log_ratio.exp() * advantage[:, None]) - 1e-6).all()
+
+
+def test_reduce_mean_by_hand() -> None:
+    loss = torch.tensor([[1.0, 3.0], [5.0, nan], [nan, nan]])
+    mask = torch.tensor([[True, True], [True, False], [False, False]])
+    # (2 + 5)/2 over the rollouts with a unit; /4 as told.
+    assert objectives.reduce_mean(loss, mask).item() == 3.5
+    assert objectives.reduce_mean(loss, mask, denominator=4).item() == 1.75
+
+
+def test_reduce_mean_of_nothing_is_zero() -> None:
+    nothing = torch.full((2, 3), nan, requires_grad=True)
+    value = objectives.reduce_mean(nothing, torch.zeros(2, 3, dtype=torch.bool))
+    value.backward()
+    assert value.item() == 0
+    assert nothing.grad is not None
+    assert nothing.grad.tolist() == [[0, 0, 0]] * 2
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 7])
+def test_micro_batches_add_up(size: int) -> None:
+    torch.manual_seed(0)
+    base = torch.randn(7, 4, dtype=torch.float64) * 0.2
+    advantage = torch.randn(7, dtype=torch.float64)
+    mask = torch.rand(7, 4) > 0.3
+    mask[3] = False
+    rollouts = int(mask.any(1).sum())
+    whole, parts = base.clone().requires_grad_(), base.clone().requires_grad_()
+    loss = objectives.reduce_mean(objectives.clip(whole, advantage, low=0.1), mask)
+    loss.backward()
+    total = 0.0
+    for part in torch.arange(7).split(size):
+        unit = objectives.clip(parts[part], advantage[part], low=0.1)
+        micro = objectives.reduce_mean(unit, mask[part], denominator=rollouts)
+        micro.backward()
+        total += micro.item()
+    assert total == pytest.approx(loss.item(), rel=1e-12)
+    torch.testing.assert_close(parts.grad, whole.grad, rtol=1e-12, atol=0)
+
+
+def test_each_rollout_weighs_the_same_whatever_its_units() -> None:
+    loss = torch.ones(2, 4, requires_grad=True)
+    mask = torch.tensor([[True, False, False, False], [True] * 4])
+    objectives.reduce_mean(loss, mask).backward()
+    assert loss.grad is not None
+    assert loss.grad.sum(1).tolist() == [0.5, 0.5]
+
+
+def test_clip_range_as_small_as_in_use() -> None:
+    """5e-5 around 1 is some hundred float32 steps wide: both sides are told apart."""
+    log_ratio = torch.tensor([[4e-5, 6e-5, -4e-5, -6e-5]])
+    up = objectives.clip_mask(log_ratio, torch.tensor([1.0]), 5e-5)
+    down = objectives.clip_mask(log_ratio, torch.tensor([-1.0]), 5e-5)
+    assert up.tolist() == [[False, True, False, False]]
+    assert down.tolist() == [[False, False, False, True]]
+    assert objectives.clip(torch.tensor([[log(1.1)]]), torch.tensor([1.0]), low=5e-5).item() == pytest.approx(
+        -1.00005, rel=1e-6
+    )
