@@ -1,7 +1,8 @@
 """Whose credit, how large: advantages from the rewards of groups.
 
 Every function takes `reward_B` (float [B], NaN or infinite where the reward is missing) and `group_B`
-(integer [B]) and returns float [B]. A missing reward, a group of one, and a group of equal rewards have advantage exactly 0.
+(integer [B]) and returns float [B]. A missing reward, a group of one, and a group of equal rewards have
+advantage exactly 0.
 
 Notation: r reward, r̄ mean of its group, Δ = r − r̄.
 """

@@ -126,7 +126,7 @@ def load(path: Path) -> Checkpoint:
             raise CheckpointError(f"{path} is damaged: {name} is not what was written")
     tensors = {Path(name).stem: load_file(path / name) for name in files if name.endswith(".safetensors")}
     state = json.loads((path / "state.json").read_text(encoding="utf-8"))
-    if state["step"] != step:  # the manifest has no hash of its own
+    if state.get("step") != step:  # the manifest has no hash of its own
         raise CheckpointError(f"{path} is damaged: manifest.json is not what was written")
     return Checkpoint(step, tensors, state, path)
 
