@@ -143,7 +143,7 @@ def test_evaluate_prints_a_table_or_json(run, stub):
 
 
 def test_compare_prints_tables_that_are_not_cut(run, tmp_path):
-    long = "a_folder_of_rewards/with_a_rather_long_name.py:and_a_function_with_a_long_name_too"
+    long = "with_a_rather_long_name.py:and_a_function_with_a_long_name_too"
     (tmp_path / "recipe.yaml").write_text(
         f"algorithm: {{preset: slas}}\nevaluation: {{reward: [{{name: '{long}'}}]}}\n"
     )

@@ -15,6 +15,7 @@ from typing import Any
 
 from burnish.errors import RunError
 from burnish.recipes.load import read_recipe
+from burnish.report.events import read_events
 
 TAIL = 0.2
 """Training reward is the mean of this last share of the steps."""
@@ -124,34 +125,11 @@ def compare_runs(folders: Sequence[Path]) -> Comparison:
     return Comparison(rows, effort, [*_differences(runs), *_doubts(groups)])
 
 
-def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The events of a metrics.jsonl; a torn last line, as a killed run leaves it, is passed over."""
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except OSError as error:
-        raise RunError(f"cannot read {path}: {error.strerror}; is {path.parent} a run folder?") from None
-    except UnicodeDecodeError:
-        raise RunError(f"{path} is not UTF-8 text: it is damaged") from None
-    events = []
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            event = json.loads(line)
-        except ValueError:
-            if number == len(lines):
-                break
-            raise RunError(f"{path} line {number} is not valid JSON: the file is damaged") from None
-        if isinstance(event, dict):
-            events.append(event)
-    return events
-
-
 def _read(folder: Path) -> _Run:
     if not (folder / "recipe.yaml").is_file():
         raise RunError(f"{folder} is not a run: it has no recipe.yaml")
     run = _Run(folder, read_recipe(folder / "recipe.yaml"))
-    for event in read_metrics(folder / "metrics.jsonl"):
+    for event in read_events(folder / "metrics.jsonl"):
         if event.get("kind") == "train":
             run.train[int(event["step"])] = event
         elif event.get("kind") == "evaluate":
@@ -182,11 +160,8 @@ def _labels(algorithms: list[dict[str, Any]]) -> list[str]:
     return labels
 
 
-def _metrics(run: _Run, event: Mapping[str, Any]) -> list[str]:
-    named = [
-        r["name"] for r in (run.recipe.get("evaluation") or {}).get("reward") or [] if r.get("name") in event
-    ]
-    return named or [
+def _metrics(event: Mapping[str, Any]) -> list[str]:
+    return [
         key
         for key, value in event.items()
         if key not in _NOT_METRICS and "/" not in key and isinstance(value, int | float)
@@ -199,7 +174,7 @@ def _rows(label: str, runs: list[_Run]) -> list[Row]:
         for name in dict.fromkeys(name for name, _ in run.evaluations):
             steps = [step for other, step in run.evaluations if other == name]
             first, last = run.evaluations[name, min(steps)], run.evaluations[name, max(steps)]
-            for metric in _metrics(run, last) if min(steps) == 0 else []:
+            for metric in _metrics(last) if min(steps) == 0 else []:
                 base, tuned = first.get(metric), last.get(metric)
                 if _finite(base) and _finite(tuned):
                     pairs.setdefault((name, metric), []).append((float(base or 0), float(tuned or 0)))

@@ -82,6 +82,11 @@ class Reward(Section):
     name: str = "scenes_graded"
     weight: float = 1.0
 
+    @property
+    def label(self) -> str:
+        """The name without folders, as metrics and curves carry it."""
+        return self.name.rsplit("/", 1)[-1]
+
 
 class Sampling(Section):
     """How rollouts are made: the schedule, the transition, and where it is stochastic."""

@@ -83,7 +83,7 @@ class RewardSet:
 
 def load_rewards(rewards: Sequence[Reward]) -> RewardSet:
     """The rewards of a recipe section, loaded and ready to score."""
-    return RewardSet([(reward.name, reward.weight, _load(reward.name)) for reward in rewards])
+    return RewardSet([(reward.label, reward.weight, _load(reward.name)) for reward in rewards])
 
 
 def _load(name: str) -> Callable[..., Any]:

@@ -138,7 +138,9 @@ class Trainer:
         settings = self.recipe.train
         parameters = list(self.policy.parameters.values())
         self.optimizer.zero_grad(set_to_none=True)
-        numbers = accumulate(self.policy, rollouts, credit, self.recipe.algorithm, self.recipe.sampling.rows)
+        with self._timed("backward"):
+            rows = self.recipe.sampling.rows
+            numbers = accumulate(self.policy, rollouts, credit, self.recipe.algorithm, rows)
         if all(parameter.grad is None for parameter in parameters):
             return {**numbers, "grad_norm": 0.0}
         numbers["grad_norm"] = clip_and_check(parameters, settings.max_grad_norm)

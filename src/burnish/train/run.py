@@ -179,7 +179,7 @@ class Session:
         progress.note(self._sentence(step))
 
     def _remember(self, step: int, fields: dict[str, Any], chosen: EvaluationSet) -> None:
-        name = self.recipe.evaluation.reward[0].name
+        name = self.recipe.evaluation.reward[0].label
         self.held_out = fields.get(name)
         recent = [e["reward"] for e in read_events(self.log.path) if e["kind"] == "train"][-10:]
         recent = [value for value in recent if value is not None]
@@ -190,7 +190,7 @@ class Session:
         self._record("health", step, **health.not_hacking(self.trainer.history)._asdict())
 
     def _sentence(self, step: int) -> str:
-        name = self.recipe.evaluation.reward[0].name
+        name = self.recipe.evaluation.reward[0].label
         rows = [e for e in read_events(self.log.path) if e["kind"] == "evaluate" and e["step"] == step]
         scores = [
             f"{row['set']} {row[name]:.3f} ± {row.get(f'{name}/se') or 0:.3f}"

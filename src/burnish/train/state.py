@@ -73,7 +73,7 @@ def unpack(trainer: Any, checkpoint: Checkpoint) -> None:
     restore_optimizer(trainer.optimizer, tensors["optimizer"])
     device = trainer.policy.device
     if trainer.average is not None:
-        trainer.average = {name: value.to(device) for name, value in tensors["ema"].items()}
+        trainer.average = {name: tensors["ema"][name].to(device) for name in parameters}
     if tensors["reference"]:
         trainer.policy._reference = {name: value.to(device) for name, value in tensors["reference"].items()}
     if tensors["units"]:

@@ -82,7 +82,7 @@ def accumulate(
     active = credit.advantage_B != 0 if divergence == "none" else credit.keep_BT.any(1)
     which = active.nonzero().flatten()
     loss, distance, log_ratios, cut = 0.0, 0.0, [], []
-    for part in which.split(max(1, rows // len(credit.unit_T))):
+    for part in which.split(max(1, rows // len(credit.unit_T))) if len(which) else ():
         log_ratio_BT, divergence_BT = policy.evaluate(rollouts, part, rows, divergence)
         keep_BT = credit.keep_BT[part].to(log_ratio_BT.device)
         advantage_B = credit.advantage_B[part].to(log_ratio_BT.device)
