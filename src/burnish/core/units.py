@@ -67,22 +67,20 @@ def dynamic_chunks(l1rel_T: Tensor, *, largest: int = 4) -> list[int]:
     """
     if l1rel_T.ndim != 1 or not len(l1rel_T):
         raise ValueError(f"L1rel must be one number a decision, [T]; got shape {tuple(l1rel_T.shape)}")
-    return _cut(l1rel_T.double().tolist(), largest)
+    return _cut(l1rel_T.double().cpu(), 1, largest)
 
 
-def _cut(values: list[float], largest: int) -> list[int]:
-    steps = len(values)
+def _cut(change_T: Tensor, order: int, largest: int) -> list[int]:
+    steps = len(change_T)
     if steps <= largest or steps < 2:
         return [steps]
-    difference = [b - a for a, b in pairwise(values)]
-    signs = [d > 0 for d in difference]
-    signs = [signs[0], *signs]  # a step belongs with the change that leads to it
+    signs = (change_T.diff(n=order) > 0).tolist() if order < steps else [True]
+    signs = [signs[0]] * (steps - len(signs)) + signs  # steps without a difference join the first that has
     starts = [0, *(t for t in range(1, steps) if signs[t] != signs[t - 1])]
     if len(starts) == 1:
         starts = [0, (steps + 1) // 2]
-    pieces = [slice(start, stop) for start, stop in zip(starts, [*starts[1:], steps], strict=True)]
-    higher = [difference[0], *difference]
-    return [size for piece in pieces for size in _cut(higher[piece], largest)]
+    pieces = pairwise([*starts, steps])
+    return [size for start, stop in pieces for size in _cut(change_T[start:stop], order + 1, largest)]
 
 
 def pool(log_ratio_BT: Tensor, unit_T: Tensor, mask_BT: Tensor | None = None) -> tuple[Tensor, Tensor]:
