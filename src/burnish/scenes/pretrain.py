@@ -140,6 +140,7 @@ def train_flow(pipe: Any, latents: Tensor, texts: list[str], settings: argparse.
     parameters = [p for part in parts for p in part.to(device).train().requires_grad_(True).parameters()]
     averaged = [p.detach().clone() for p in parameters]
     optimizer = torch.optim.AdamW(parameters, lr=settings.lr, weight_decay=0.01, betas=(0.9, 0.99))
+    transformer = torch.compile(pipe.transformer) if settings.compile else pipe.transformer
     torch.manual_seed(settings.seed + 1)
     started, running = time.time(), torch.zeros((), device=device)
     for step in range(1, settings.steps + 1):
@@ -149,7 +150,7 @@ def train_flow(pipe: Any, latents: Tensor, texts: list[str], settings: argparse.
         x0, noise = packed[rows], torch.randn_like(packed[rows])
         t = torch.rand(len(rows), device=device)
         pooled, sequence = embed(pipe, clip_ids[which[rows]], t5_ids[which[rows]])
-        velocity = pipe.transformer(
+        velocity = transformer(
             hidden_states=(1 - t)[:, None, None] * x0 + t[:, None, None] * noise,
             timestep=t,
             pooled_projections=pooled,
@@ -220,6 +221,7 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--every", type=int, default=10**9, help="steps between snapshots OUT/step_N")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--lr", type=float, default=1e-3)
+    parser.add_argument("--compile", action="store_true", help="torch.compile: pays on long trainings")
     parser.add_argument("--workers", type=int, default=2, help="rendering processes")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     return parser.parse_args(argv)

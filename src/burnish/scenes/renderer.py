@@ -15,7 +15,7 @@ from burnish.errors import DataError
 from burnish.scenes.grammar import COLORS, HELD_OUT_PAIRS, SHAPES, SIZES, Scene, Thing, parse
 
 PX = 1 / 64
-RADII = {"small": (6.6 * PX, 7.6 * PX), "large": (11.0 * PX, 13.0 * PX)}
+RADII = {"small": (8.6 * PX, 9.6 * PX), "large": (12.0 * PX, 13.2 * PX)}
 """Circumscribed radius of each size."""
 GAP, MARGIN = 3.5 * PX, 2.5 * PX
 TILT = 12.0
@@ -199,7 +199,7 @@ def render(plan: Layout, size: int = 64) -> np.ndarray:
     start, end = (np.array(c, dtype=np.float32) for c in plan.background)
     picture = start + ramp[..., None] * (end - start)
     grain = np.random.default_rng(plan.texture).standard_normal((size, size, 1), dtype=np.float32)
-    picture = picture + 1.5 * grain
+    picture = picture + 0.6 * grain
     for thing in plan.objects:
         u, v = thing.center
         cover = mask(thing.shape, (u * size, v * size), thing.radius * size, thing.rotation, size)[..., None]

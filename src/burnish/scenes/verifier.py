@@ -29,7 +29,7 @@ SURE = 0.25
 """Least confidence at which an object counts for `strict`."""
 DIRT = 40
 """Most coloured pixels outside of objects that `strict` tolerates."""
-_RADIUS_SPLIT = 9.2
+_RADIUS_SPLIT = 10.8
 _GRID = 20
 _PALETTE = np.array([PALETTE[color] for color in COLORS], dtype=np.float32)
 
