@@ -32,6 +32,13 @@ def test_without_budget_the_first_stops_the_run() -> None:
         NonFiniteGuard(budget=0).check(nan)
 
 
+def test_the_message_names_step_and_culprits() -> None:
+    guard = NonFiniteGuard(budget=0)
+    assert guard.check(loss=0.5, grad_norm=1.0, step=6)
+    with pytest.raises(NonFiniteError, match=r"The last at step 7: loss is nan, grad_norm is inf\. Lower"):
+        guard.check(loss=nan, grad_norm=inf, reward=0.5, step=7)
+
+
 def _parameters() -> list[torch.nn.Parameter]:
     one, two = torch.nn.Parameter(torch.zeros(2)), torch.nn.Parameter(torch.zeros(1))
     one.grad, two.grad = torch.tensor([2.0, 3.0]), torch.tensor([6.0])

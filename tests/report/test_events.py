@@ -122,6 +122,27 @@ def test_rewind_of_a_fresh_run_does_nothing(log):
     assert not log.path.exists()
 
 
+def test_a_full_disk_during_rewind_is_one_sentence_and_loses_nothing(log, monkeypatch):
+    log.append("train", 1)
+    log.append("train", 2)
+    before = log.path.read_bytes()
+
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(RunError, match=r"cannot write .*metrics\.jsonl: No space left on device; check"):
+        log.rewind(1)
+    assert log.path.read_bytes() == before
+    assert [path.name for path in log.path.parent.iterdir()] == ["metrics.jsonl"]
+
+
+def test_a_lone_surrogate_is_written_as_its_escape(log):
+    log.append("health", 0, message="a\ud800 é")
+    log.rewind(0)
+    assert [event["message"] for event in read_events(log.path)] == ["a\ud800 é"]
+
+
 def test_a_folder_that_cannot_be_written_is_an_error(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(BurnishError, match="cannot write"):

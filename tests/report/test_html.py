@@ -211,6 +211,27 @@ def test_rewards_of_any_name_and_number(tmp_path):
     assert "mean of 5 steps" in page.text
 
 
+@pytest.mark.parametrize("value", [10**400, 1e308, -1e308, 5e-324, "\ud800"])
+def test_monstrous_values(tmp_path, value):
+    log = EventLog(tmp_path / "metrics.jsonl")
+    for step in (1, 2, 3):
+        log.append("train", step, reward=[-1e300, value, 1e300][step - 1], loss=value)
+        log.append("evaluate", step, set=str(value)[:9], count=value, score=value, **{"score/se": value})
+        log.append("health", step, check="sizes", ok=False, message=str(value)[:9])
+    assert "sizes" in checked(tmp_path).text
+
+
+def test_films_named_by_events_come_first_and_once(run):
+    film = (run / "images" / "test_timeline.png").read_bytes()
+    (run / "images" / "chosen.png").write_bytes(film)
+    log = EventLog(run / "metrics.jsonl")
+    for timeline in ("images/chosen.png", "images/test_timeline.png", "images/gone.png", "../x.png", 3):
+        log.append("pictures", 20, timeline=timeline)
+    text = checked(run).text
+    assert text.count("Fixed prompts and noise through training") == 2
+    assert text.index("through training: chosen") < text.index("through training: test")
+
+
 def test_a_folder_that_is_no_run(tmp_path):
     with pytest.raises(RunError, match=r"metrics\.jsonl does not exist"):
         write_report(tmp_path)

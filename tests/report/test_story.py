@@ -69,6 +69,6 @@ def test_series_of_training():
     assert story.trained("lr") == story.trained("absent") == []
 
 
-@pytest.mark.parametrize("value", [None, True, "0.5", float("nan"), float("inf"), []])
+@pytest.mark.parametrize("value", [None, True, "0.5", float("nan"), float("inf"), 10**400, -1e301, []])
 def test_what_is_no_number(value):
     assert number(value) is None

@@ -20,19 +20,25 @@ class NonFiniteGuard:
     def __init__(self, budget: int):
         self.budget, self.skipped = budget, 0
 
-    def check(self, *values: float) -> bool:
+    def check(self, *values: float, step: int | None = None, **named: float) -> bool:
         """True if all values are finite; otherwise counts a skipped update.
+
+        Values may be given by name (`loss=…, grad_norm=…`); names and `step` only serve the message.
 
         Raises:
             NonFiniteError: the budget is spent.
         """
-        if all(math.isfinite(value) for value in values):
+        bad = [str(value) for value in values if not math.isfinite(value)]
+        bad += [f"{name} is {value}" for name, value in named.items() if not math.isfinite(value)]
+        if not bad:
             return True
         self.skipped += 1
         if self.skipped > self.budget:
+            place = "" if step is None else f" at step {step}"
             raise NonFiniteError(
                 f"{self.skipped} updates had a non-finite loss or gradient (budget {self.budget}); no "
-                "parameter was touched by them: lower train.lr, check the reward, or use model.dtype=float32"
+                f"parameter was touched by them. The last{place}: {', '.join(bad)}. Lower train.lr, check "
+                "the reward, or use model.dtype=float32"
             )
         return False
 

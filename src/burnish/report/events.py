@@ -29,11 +29,11 @@ class EventLog:
         line = json.dumps(event, ensure_ascii=False, allow_nan=False) + "\n"
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("a", encoding="utf-8") as file:
+            # A lone surrogate, which UTF-8 cannot hold, becomes its JSON escape.
+            with self.path.open("a", encoding="utf-8", errors="backslashreplace") as file:
                 file.write(line)
         except OSError as error:
-            why = error.strerror or "failed"
-            raise RunError(f"cannot write {self.path}: {why}; check the disk and permissions") from error
+            raise self._unwritable(error) from error
 
     def rewind(self, step: int) -> None:
         """Drop events later than `step` and a torn last line; atomic, and nothing to do without a file."""
@@ -42,11 +42,19 @@ class EventLog:
         kept = [event for event in read_events(self.path) if event["step"] <= step]
         text = "".join(json.dumps(event, ensure_ascii=False) + "\n" for event in kept)
         draft = self.path.with_name(self.path.name + ".tmp")
-        with draft.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(draft, self.path)
+        try:
+            with draft.open("w", encoding="utf-8", errors="backslashreplace") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(draft, self.path)
+        except OSError as error:
+            draft.unlink(missing_ok=True)
+            raise self._unwritable(error) from error
+
+    def _unwritable(self, error: OSError) -> RunError:
+        why = error.strerror or "failed"
+        return RunError(f"cannot write {self.path}: {why}; check the disk and permissions")
 
 
 def read_events(path: Path | str) -> list[dict[str, Any]]:

@@ -102,9 +102,9 @@ def pictures(run: Path, story: Story) -> str:
             figures += f'<figure><figcaption>{label}</figcaption><img src="{source}" alt="{alt}"></figure>'
         parts.append(f'<h3>{escape(name)}</h3><div class="pair">{figures}</div>')
     for place, film in enumerate(_films(run, story)):
-        source = _image(run, f"images/{film}")
+        source = _image(run, film)
         if source:
-            name, state = film.removesuffix("_timeline.png"), "" if place else " open"
+            name, state = Path(film).stem.removesuffix("_timeline"), "" if place else " open"
             parts.append(
                 f"<details{state}><summary>Fixed prompts and noise through training: {escape(name)}</summary>"
                 f'<figure><img src="{source}" alt="{escape(f"{name} through training")}"></figure></details>'
@@ -113,11 +113,15 @@ def pictures(run: Path, story: Story) -> str:
 
 
 def _films(run: Path, story: Story) -> list[str]:
-    """File names of the films, in the order of the sets whose grids they go with."""
+    """Paths of films in the run: those of `pictures` events, then those beside the grids, in their order."""
+    named = [
+        e["timeline"] for e in story.events if e["kind"] == "pictures" and isinstance(e.get("timeline"), str)
+    ]
     names = sorted(path.name for path in (run / "images").glob("*_timeline.png"))
     grids = [str(event.get("grid")) for name in story.sets for event in story.evaluations(name)]
     wanted = [Path(grid).stem.rpartition("_")[0] + "_timeline.png" for grid in grids]
-    return sorted(names, key=lambda name: wanted.index(name) if name in wanted else len(wanted))
+    names.sort(key=lambda name: wanted.index(name) if name in wanted else len(wanted))
+    return list(dict.fromkeys([*named, *(f"images/{name}" for name in names)]))
 
 
 def _training(story: Story, field: str, name: str) -> list[Series]:

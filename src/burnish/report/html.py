@@ -34,7 +34,7 @@ def write_report(run: Path) -> Path:
     story = Story(read_events(run / "metrics.jsonl"), _recipe(run)[1])
     target, draft = run / "report.html", run / "report.html.tmp"
     try:
-        draft.write_text(_page(run, story), encoding="utf-8")
+        draft.write_text(_page(run, story), encoding="utf-8", errors="replace")
         os.replace(draft, target)
     except OSError as error:
         raise RunError(f"cannot write {target}: {error.strerror}; check the disk and permissions") from error

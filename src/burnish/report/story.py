@@ -6,6 +6,7 @@ from typing import Any
 
 from burnish.report.svg import Point
 
+_LARGEST = 1e300
 _NOT_SCORES = {"step", "time", "count", "seconds"}
 
 
@@ -116,8 +117,8 @@ def named(rewards: Any) -> list[str]:
 
 
 def number(value: Any) -> float | None:
-    """A finite number, or None for anything else."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+    """A finite number, or None for anything else, and for sizes that overflow when summed or drawn."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= _LARGEST:
         return None
     return float(value)
 

@@ -174,8 +174,8 @@ def _thinned(points: Sequence[Point]) -> list[Point]:
 def _range(values: Sequence[float], margin: float) -> tuple[float, float]:
     """Lowest and highest with a margin; never empty."""
     low, high = min(values), max(values)
-    if high - low <= 1e-9 * max(abs(low), abs(high)):
-        pad = abs(low) * 0.1 or 1.0
+    if high - low <= max(1e-9 * max(abs(low), abs(high)), 1e-200):
+        pad = abs(low) * 0.1 if abs(low) > 1e-200 else 1.0
         return low - pad, high + pad
     pad = margin * (high - low)
     return low - pad, high + pad
