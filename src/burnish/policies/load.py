@@ -133,7 +133,7 @@ def add_lora(backbone: Any, settings: Model, seed: int) -> None:
     torch.manual_seed(seed)
     config = LoraConfig(
         r=settings.lora.rank,
-        lora_alpha=settings.lora.alpha,
+        lora_alpha=settings.lora.alpha,  # type: ignore[arg-type]  # peft scales by alpha / rank, any number
         target_modules=targets,
         init_lora_weights="gaussian",
     )

@@ -75,11 +75,12 @@ def tokenizers(texts: list[str]) -> tuple[Any, Any]:
     )
     merges = json.loads(bpe.to_str())["model"]["merges"]
     clip = CLIPTokenizer(
-        vocab=bpe.get_vocab(False), merges=[tuple(pair) for pair in merges], model_max_length=TEXT_TOKENS
+        vocab=bpe.get_vocab(False),
+        merges=[tuple(pair) for pair in merges],  # type: ignore[misc], model_max_length=TEXT_TOKENS
     )
     words = Counter(word for text in texts for word in text.split())
     total = sum(words.values())
-    vocab = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0)]
+    vocab: list[tuple[str, float]] = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0)]
     vocab += [(f"▁{word}", math.log(count / total)) for word, count in sorted(words.items())]
     vocab += [(character, -20.0) for character in ["▁", *map(chr, range(33, 127))]]
     return clip, T5Tokenizer(vocab=vocab, extra_ids=0, model_max_length=TEXT_TOKENS)

@@ -39,7 +39,8 @@ class Preference:
     def __init__(self, folder: Path = FOLDER, device: str = "cpu"):
         from transformers import CLIPImageProcessor, CLIPModel, CLIPTokenizer
 
-        self.model = CLIPModel.from_pretrained(folder, dtype=torch.float32).to(device).eval()
+        model: Any = CLIPModel.from_pretrained(folder, dtype=torch.float32)
+        self.model = model.to(device).eval()
         self.tokenizer = CLIPTokenizer.from_pretrained(folder)
         self.processor = CLIPImageProcessor.from_pretrained(folder)
 

@@ -119,10 +119,8 @@ def embed(pipe: Any, clip_ids: Tensor, t5_ids: Tensor) -> tuple[Tensor, Tensor]:
 def tokenize(pipe: Any, texts: list[str]) -> tuple[Tensor, Tensor]:
     """CLIP and T5 token ids [N, TEXT_TOKENS], padded as the pipeline pads."""
     options = {"padding": "max_length", "truncation": True, "return_tensors": "pt"}
-    return tuple(  # type: ignore[return-value]
-        tokenizer(texts, max_length=models.TEXT_TOKENS, **options).input_ids
-        for tokenizer in (pipe.tokenizer, pipe.tokenizer_2)
-    )
+    clip = pipe.tokenizer(texts, max_length=models.TEXT_TOKENS, **options).input_ids
+    return clip, pipe.tokenizer_2(texts, max_length=models.TEXT_TOKENS, **options).input_ids
 
 
 def train_flow(pipe: Any, latents: Tensor, texts: list[str], settings: argparse.Namespace, save: Any) -> None:

@@ -158,7 +158,9 @@ class Session:
             health.ledger_balances(self.trainer.counters),
         ]
         if first:
-            findings.append(health.weights_moved(before, self.policy.parameters, metrics["grad_norm"] > 0))
+            findings.append(
+                health.weights_moved(before, dict(self.policy.parameters), metrics["grad_norm"] > 0)
+            )
             findings.append(self.trainer.noise_finding)
         for finding in findings:
             if first or not finding.ok:

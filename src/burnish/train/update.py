@@ -60,8 +60,7 @@ def unit_of(algorithm: Algorithm, steps: int, l1rel_T: Tensor) -> Tensor:
         return units.decision(steps)
     if unit.name == "sequence":
         return units.sequence(steps)
-    sizes = units.dynamic_chunks(l1rel_T) if unit.sizes in ("dynamic", None) else unit.sizes
-    return units.fixed_chunks(sizes)
+    return units.fixed_chunks(unit.sizes if isinstance(unit.sizes, list) else units.dynamic_chunks(l1rel_T))
 
 
 def accumulate(

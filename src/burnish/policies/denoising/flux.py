@@ -40,7 +40,7 @@ class Flux:
             if value % step:
                 raise ModelError(f"model.{name}={value} does not fit this model; use a multiple of {step}")
         rows, columns = self.height // step, self.width // step
-        self.latent_shape = (rows * columns, self.transformer.config.in_channels)
+        self.latent_shape: tuple[int, ...] = (rows * columns, self.transformer.config.in_channels)
         self.image_ids = pipe._prepare_latent_image_ids(1, rows, columns, pipe.device, torch.float32)
 
     @torch.no_grad()

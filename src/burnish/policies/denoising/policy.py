@@ -23,6 +23,9 @@ from burnish.core import divergences, ratios, transitions, units
 from burnish.engine import rng
 from burnish.policies.denoising.backbone import Backbone, Condition
 
+REMEMBERED = 2**30
+"""Bytes of prompt embeddings kept on the device; the oldest go first."""
+
 
 @dataclass(frozen=True)
 class Rollouts:
@@ -76,15 +79,19 @@ class DenoisingPolicy:
         return {name: value for name, value in named if value.requires_grad}
 
     def condition(self, texts: list[str]) -> Condition:
-        """Conditions of the prompts, one row each; every distinct text is embedded once in a run."""
+        """Conditions of the prompts, one row each; a text is embedded once while its row is remembered."""
         missing = [text for text in dict.fromkeys(texts) if text not in self._embedded]
         for start in range(0, len(missing), 64):
             part = missing[start : start + 64]
-            rows = self.backbone.encode(part)
+            encoded = self.backbone.encode(part)
             for i, text in enumerate(part):
-                self._embedded[text] = {key: value[i].clone() for key, value in rows.items()}
+                self._embedded[text] = {key: value[i].clone() for key, value in encoded.items()}
         keys = self._embedded[texts[0]]
-        return {key: torch.stack([self._embedded[text][key] for text in texts]) for key in keys}
+        rows = {key: torch.stack([self._embedded[text][key] for text in texts]) for key in keys}
+        size = sum(value.nbytes for value in self._embedded[texts[0]].values())
+        while len(self._embedded) * size > REMEMBERED:
+            del self._embedded[next(iter(self._embedded))]
+        return rows
 
     def predict(self, latents: Tensor, sigma_B: Tensor, condition: Condition, rows: int) -> Tensor:
         """Velocities [B, …] float32, in forwards of at most `rows` rows."""
@@ -146,7 +153,9 @@ class DenoisingPolicy:
             x = following
         decided = table.s_T > 0
         return Rollouts(
-            *(torch.stack(kept[name], 1) for name in ("x", "v", "noise")),
+            latents_BT=torch.stack(kept["x"], 1),
+            prediction_BT=torch.stack(kept["v"], 1),
+            noise_BT=torch.stack(kept["noise"], 1),
             sigma_T=sigma_T1[:-1][decided],
             b_T=table.b_T[decided],
             s_T=table.s_T[decided],
