@@ -144,7 +144,7 @@ class Trainer:
         if all(parameter.grad is None for parameter in parameters):
             return {**numbers, "grad_norm": 0.0}
         numbers["grad_norm"] = clip_and_check(parameters, settings.max_grad_norm)
-        if self.guard.check(numbers["loss"], numbers["grad_norm"]):
+        if self.guard.check(loss=numbers["loss"], grad_norm=numbers["grad_norm"]):
             with self._timed("optimizer"):
                 self.optimizer.step()
                 if self.average is not None:
