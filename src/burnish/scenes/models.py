@@ -73,11 +73,8 @@ def tokenizers(texts: list[str]) -> tuple[Any, Any]:
             show_progress=False,
         ),
     )
-    merges = json.loads(bpe.to_str())["model"]["merges"]
-    clip = CLIPTokenizer(
-        vocab=bpe.get_vocab(False),
-        merges=[tuple(pair) for pair in merges],  # type: ignore[misc], model_max_length=TEXT_TOKENS
-    )
+    merges: Any = [tuple(pair) for pair in json.loads(bpe.to_str())["model"]["merges"]]
+    clip = CLIPTokenizer(vocab=bpe.get_vocab(False), merges=merges, model_max_length=TEXT_TOKENS)
     words = Counter(word for text in texts for word in text.split())
     total = sum(words.values())
     vocab: list[tuple[str, float]] = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0)]
