@@ -57,8 +57,8 @@ def test_relative_l1_by_hand() -> None:
         # (1, 1, 2): second differences 0, 1: signs - - +, so 2 and 1. Of the second half (4, 2, 1):
         # -2, -1, one sign: midpoint, 2 and 1.
         ([0, 1, 3, 7, 9, 10], 2, [2, 1, 2, 1]),
-        # All rise: halves of five. Second differences within the first half, 0 1 3 6 7: 1 1 -2, signs + + + + -,
-        # so 4 and 1. Those within the second half, 9 12 16 21 27, are 1 1 1: one sign, midpoint, 3 and 2.
+        # All rise: halves of five. Second differences in the first, 0 1 3 6 7, are 1 1 -2: signs + + + + -,
+        # so 4 and 1. In the second, 9 12 16 21 27, they are 1 1 1: one sign, midpoint, 3 and 2.
         ([0, 1, 3, 6, 7, 9, 12, 16, 21, 27], 4, [4, 1, 3, 2]),
         # 1/k over 16 steps falls smoothly, its second differences all rise: midpoint at every order.
         ([1 / k for k in range(1, 17)], 4, [4, 4, 4, 4]),

@@ -155,5 +155,17 @@ def pipeline(size: Size, texts: list[str], autoencoder: Any, seed: int) -> Any:
         guidance_embeds=False,
         axes_dims_rope=(8, 12, 12),
     )
+    initialise(transformer)
     scheduler = FlowMatchEulerDiscreteScheduler(shift=1.0, use_dynamic_shifting=False)
     return FluxPipeline(scheduler, autoencoder, clip, clip_tokenizer, t5, t5_tokenizer, transformer)
+
+
+def initialise(transformer: Any) -> None:
+    """Weights to train from: every block starts as the identity (adaLN-Zero, Peebles & Xie, 2212.09748, §3.2)."""
+    for name, module in transformer.named_modules():
+        if isinstance(module, torch.nn.Linear):
+            if ".norm" in name or name.startswith(("norm_out", "proj_out")):
+                torch.nn.init.zeros_(module.weight)
+            else:
+                torch.nn.init.xavier_uniform_(module.weight)
+            torch.nn.init.zeros_(module.bias)
