@@ -161,7 +161,7 @@ def pipeline(size: Size, texts: list[str], autoencoder: Any, seed: int) -> Any:
 
 
 def initialise(transformer: Any) -> None:
-    """Weights to train from: every block starts as the identity (adaLN-Zero, Peebles & Xie, 2212.09748, §3.2)."""
+    """Weights to train from: every block starts as the identity (adaLN-Zero, 2212.09748, §3.2)."""
     for name, module in transformer.named_modules():
         if isinstance(module, torch.nn.Linear):
             if ".norm" in name or name.startswith(("norm_out", "proj_out")):

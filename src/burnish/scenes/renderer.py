@@ -15,10 +15,12 @@ from burnish.errors import DataError
 from burnish.scenes.grammar import COLORS, HELD_OUT_PAIRS, SHAPES, SIZES, Scene, Thing, parse
 
 PX = 1 / 64
-RADII = {"small": (8.6 * PX, 9.6 * PX), "large": (12.0 * PX, 13.2 * PX)}
+RADII = {"small": (9.0 * PX, 9.4 * PX), "large": (12.4 * PX, 12.8 * PX)}
 """Circumscribed radius of each size."""
 GAP, MARGIN = 3.5 * PX, 2.5 * PX
-TILT = 12.0
+LATTICE = 16
+"""Centres lie on multiples of 1/LATTICE of the side: few phases of an outline, so a small model learns it."""
+TILT = 0.0
 """Largest rotation, in degrees either way."""
 PALETTE: dict[str, tuple[int, int, int]] = {
     "red": (218, 30, 38),
@@ -104,7 +106,7 @@ def _free_spot(
 ) -> Point | None:
     low, high = MARGIN + radius, 1 - MARGIN - radius
     for _ in range(12):
-        x, y = float(rng.uniform(low, high)), float(rng.uniform(low, high))
+        x, y = _snapped(low, high, rng), _snapped(low, high, rng)
         taken = zip(centers, radii, strict=False)
         if all(math.hypot(x - u, y - v) >= radius + other + GAP for (u, v), other in taken):
             return x, y
@@ -115,9 +117,14 @@ def _quadrants(radii: list[float], rng: np.random.Generator) -> list[Point]:
     """Up to four centres, one a quadrant: always fits, because no radius exceeds 13 of 64 pixels."""
     centers = []
     for cell, radius in zip(rng.permutation(4), radii, strict=False):
-        x, y = rng.uniform(MARGIN + radius, 0.5 - GAP / 2 - radius, 2)
-        centers.append((float(1 - x if cell % 2 else x), float(1 - y if cell // 2 else y)))
+        x, y = (_snapped(MARGIN + radius, 0.5 - GAP / 2 - radius, rng) for _ in range(2))
+        centers.append((1 - x if cell % 2 else x, 1 - y if cell // 2 else y))
     return centers
+
+
+def _snapped(low: float, high: float, rng: np.random.Generator) -> float:
+    """A point of the lattice in [low, high]."""
+    return int(rng.integers(math.ceil(low * LATTICE), math.floor(high * LATTICE) + 1)) / LATTICE
 
 
 def _holds(relation: str, a: Point, b: Point) -> bool:
