@@ -21,6 +21,24 @@ def test_scalars_reach_tensorboard(tmp_path):
     assert (event.step, event.value) == (1, 0.5)
 
 
+def test_a_resumed_run_hides_the_steps_it_repeats(tmp_path):
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    for start, reward in ((0, 0.25), (2, 0.75)):
+        with TensorBoard(tmp_path, start) as board:
+            for step in range(start + 1, 5):
+                board.append("train", step, reward=reward)
+    read = EventAccumulator(str(tmp_path / "tensorboard"))
+    read.Reload()
+    assert [(e.step, e.value) for e in read.Scalars("train/reward")] == [
+        (1, 0.25),
+        (2, 0.25),
+        (3, 0.75),
+        (4, 0.75),
+    ]
+
+
 def test_without_the_extra_the_error_says_how_to_get_it(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     with pytest.raises(BurnishError, match=r"pip install 'burnish\[tensorboard\]'"):

@@ -12,16 +12,17 @@ class TensorBoard:
     """Scalars of every event under `RUN/tensorboard`; takes the same calls as `EventLog`.
 
     Training fields are named `train/reward`, those of an evaluation `evaluate/scenes:test/scenes_strict`.
+    `start` is the step a resumed run continues from; points written after it by the earlier stretch are hidden.
     """
 
-    def __init__(self, run: Path | str) -> None:
+    def __init__(self, run: Path | str, start: int = 0) -> None:
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError as error:
             raise BurnishError(
                 "TensorBoard is not installed; run: pip install 'burnish[tensorboard]'"
             ) from error
-        self._writer = SummaryWriter(str(Path(run) / "tensorboard"))
+        self._writer = SummaryWriter(str(Path(run) / "tensorboard"), purge_step=start + 1 if start else None)
 
     def append(self, kind: str, step: int, **fields: Any) -> None:
         """Write the finite numbers of one event; everything else is left out."""

@@ -156,7 +156,7 @@ def pipeline(size: Size, texts: list[str], autoencoder: Any, seed: int) -> Any:
         axes_dims_rope=(8, 12, 12),
     )
     initialise(transformer)
-    scheduler = FlowMatchEulerDiscreteScheduler(shift=1.0, use_dynamic_shifting=False)
+    scheduler = FlowMatchEulerDiscreteScheduler(shift=2.0, use_dynamic_shifting=False)
     return FluxPipeline(scheduler, autoencoder, clip, clip_tokenizer, t5, t5_tokenizer, transformer)
 
 

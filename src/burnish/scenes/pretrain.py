@@ -2,9 +2,11 @@
 
 1. scenes of the `train` split are rendered (never a held-out composition);
 2. the `AutoencoderKL` learns to reconstruct them; its latents are scaled to unit variance;
-3. transformer and text encoders learn the rectified flow x_t = (1−t)·x_0 + t·ε, target ε − x_0
-   (Liu et al., 2209.03003), with a constant learning rate, so a snapshot at step k equals a run of k steps;
-4. the exponential average of the weights is saved as float16 in the hub's folder format.
+3. the text encoders, which FLUX takes pre-trained, learn to name what a prompt asks for;
+4. transformer and text encoders learn the rectified flow x_t = (1−t)·x_0 + t·ε, target ε − x_0
+   (Liu et al., 2209.03003), t drawn towards noise (Esser et al., 2403.03206, §5.3.2), where layout and colour
+   are decided, with a constant learning rate, so a snapshot at step k equals a run of k steps;
+5. the exponential average of the weights is saved as float16 in the hub's folder format.
 """
 
 from __future__ import annotations
@@ -23,10 +25,12 @@ from torch import Tensor
 
 from burnish.errors import RecipeError
 from burnish.scenes import models
-from burnish.scenes.grammar import parse, prompts, sample
+from burnish.scenes.grammar import COLORS, RELATIONS, SHAPES, SIZES, parse, prompts, sample
 from burnish.scenes.renderer import layout, render
 
 BLOCK = 1000
+SHIFT = 3.0
+"""Times of training are drawn as SHIFT·u / (1 + (SHIFT − 1)·u), u uniform."""
 
 CARD = """---
 library_name: diffusers
@@ -123,6 +127,49 @@ def tokenize(pipe: Any, texts: list[str]) -> tuple[Tensor, Tensor]:
     return clip, pipe.tokenizer_2(texts, max_length=models.TEXT_TOKENS, **options).input_ids
 
 
+def slots(text: str) -> list[int]:
+    """What a prompt asks for, as classes: shape, colour, size of two things, count, relation; 0 is "none"."""
+    scene = parse(text)
+    first, second = (*scene.things, None)[:2]
+    named = [
+        (known, getattr(thing, kind, None))
+        for thing in (first, second)
+        for known, kind in ((SHAPES, "shape"), (COLORS, "color"), (SIZES, "size"))
+    ]
+    classes = [known.index(value) + 1 if value else 0 for known, value in named]
+    return [*classes, scene.things[0].count, RELATIONS.index(scene.relation) + 1 if scene.relation else 0]
+
+
+def train_text(pipe: Any, texts: list[str], settings: argparse.Namespace) -> None:
+    """Both text encoders by linear probes: CLIP's pooled state and T5's mean state must tell every slot."""
+    torch.manual_seed(settings.seed + 2)
+    device = settings.device
+    clip_ids, t5_ids = (ids.to(device) for ids in tokenize(pipe, texts))
+    target = torch.tensor([slots(text) for text in texts], device=device)
+    classes = (target.amax(0) + 1).tolist()
+    encoders = (pipe.text_encoder.to(device).train(), pipe.text_encoder_2.to(device).train())
+    heads = [torch.nn.Linear(part.config.hidden_size, sum(classes)).to(device) for part in encoders]
+    parameters = [p for module in (*encoders, *heads) for p in module.parameters()]
+    optimizer = torch.optim.AdamW(parameters, lr=1e-3, weight_decay=0.01)
+    for step in range(1, settings.text_steps + 1):
+        rows = torch.randint(len(texts), (128,), device=device)
+        pooled, sequence = embed(pipe, clip_ids[rows], t5_ids[rows])
+        guesses = [heads[0](pooled).split(classes, 1), heads[1](sequence.mean(1)).split(classes, 1)]
+        loss = torch.stack(
+            [
+                torch.nn.functional.cross_entropy(guess, target[rows, slot])
+                for each in guesses
+                for slot, guess in enumerate(each)
+            ]
+        ).mean()
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimizer.step()
+        if step % 200 == 0:
+            print(f"text {step}/{settings.text_steps}  loss {loss.item():.4f}", flush=True)
+
+
 def train_flow(pipe: Any, latents: Tensor, texts: list[str], settings: argparse.Namespace, save: Any) -> None:
     """Transformer and text encoders by conditional flow matching; calls `save(step)` at every snapshot."""
     device = latents.device
@@ -147,6 +194,7 @@ def train_flow(pipe: Any, latents: Tensor, texts: list[str], settings: argparse.
         rows = torch.randint(len(packed), (settings.batch,), device=device)
         x0, noise = packed[rows], torch.randn_like(packed[rows])
         t = torch.rand(len(rows), device=device)
+        t = SHIFT * t / (1 + (SHIFT - 1) * t)
         pooled, sequence = embed(pipe, clip_ids[which[rows]], t5_ids[which[rows]])
         velocity = transformer(
             hidden_states=(1 - t)[:, None, None] * x0 + t[:, None, None] * noise,
@@ -214,8 +262,9 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--scenes", type=int, default=60_000, help="rendered training images")
-    parser.add_argument("--autoencoder-steps", type=int, default=2000)
-    parser.add_argument("--steps", type=int, default=9000, help="flow-matching steps")
+    parser.add_argument("--autoencoder-steps", type=int, default=1500)
+    parser.add_argument("--text-steps", type=int, default=1000)
+    parser.add_argument("--steps", type=int, default=16_000, help="flow-matching steps")
     parser.add_argument("--every", type=int, default=10**9, help="steps between snapshots OUT/step_N")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--lr", type=float, default=1e-3)
@@ -236,6 +285,8 @@ def main(argv: list[str] | None = None) -> int:
     latents = encode(vae, images)
     corpus = [text for split in ("train", "test", "ood") for text in prompts(split)]
     pipe = models.pipeline(models.SIZES[settings.size], corpus, vae, settings.seed).to(settings.device)
+
+    train_text(pipe, prompts("train"), settings)
 
     def save(step: int) -> None:
         last = step == settings.steps
@@ -262,7 +313,7 @@ def count_parameters(pipe: Any) -> float:
 
 def command(settings: argparse.Namespace, step: int) -> str:
     """The command that trains this snapshot."""
-    names = ("size", "seed", "scenes", "autoencoder_steps", "batch", "lr")
+    names = ("size", "seed", "scenes", "autoencoder_steps", "text_steps", "batch", "lr")
     words = [f"--{name.replace('_', '-')} {getattr(settings, name)}" for name in names]
     return f"burnish scenes pretrain --out FOLDER --steps {step} {' '.join(words)}"
 

@@ -18,7 +18,7 @@ PX = 1 / 64
 RADII = {"small": (9.0 * PX, 9.4 * PX), "large": (12.4 * PX, 12.8 * PX)}
 """Circumscribed radius of each size."""
 GAP, MARGIN = 3.5 * PX, 2.5 * PX
-LATTICE = 16
+LATTICE = 4
 """Centres lie on multiples of 1/LATTICE of the side: few phases of an outline, so a small model learns it."""
 TILT = 0.0
 """Largest rotation, in degrees either way."""

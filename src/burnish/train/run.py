@@ -109,7 +109,7 @@ class Session:
         self.log.rewind(start)
         self.sinks: list[Any] = [self.log]
         if recipe.run.tensorboard:
-            self.sinks.append(TensorBoard(self.folder))
+            self.sinks.append(TensorBoard(self.folder, start))
         self.pictures = Pictures(self.folder, recipe.evaluation.pictures)
         began = time.time()
         title = f"{recipe.algorithm.preset} on {recipe.model.path}"
