@@ -22,12 +22,13 @@ def policy(tiny_flux: str) -> DenoisingPolicy:
 
 
 def table_of(policy: DenoisingPolicy, kind: str = "flow_sde") -> transitions.Table:
-    sigmas = policy.backbone.sigmas(STEPS)
-    return transitions.TRANSITIONS[kind](sigmas, eta=0.7).window(*WINDOW, sigmas)
+    schedule = policy.backbone.schedule(STEPS)
+    plain = transitions.table("ode", schedule)
+    return transitions.table(kind, schedule, eta=0.7).window(*WINDOW, plain)
 
 
 def roll(policy: DenoisingPolicy, *, shared: bool = True, rows: int = 64, seed: int = 0) -> Rollouts:
-    return policy.sample(TEXTS, 3, table_of(policy), STEPS, seed=(seed, "t"), shared_noise=shared, rows=rows)
+    return policy.sample(TEXTS, 3, table_of(policy), seed=(seed, "t"), shared_noise=shared, rows=rows)
 
 
 def test_shapes_of_rollouts(policy: DenoisingPolicy) -> None:
@@ -36,7 +37,7 @@ def test_shapes_of_rollouts(policy: DenoisingPolicy) -> None:
     assert rollouts.latents_BT.shape == (6, 3, *shape)
     assert rollouts.final_B.shape == (6, *shape)
     assert rollouts.prompt_B.tolist() == [0, 0, 0, 1, 1, 1]
-    assert rollouts.sigma_T.tolist() == pytest.approx([1.0, 0.8, 0.6])
+    assert rollouts.time_T.tolist() == pytest.approx([1.0, 0.8, 0.6])
     assert policy.decode(rollouts.final_B, 4).shape == (6, 32, 32, 3)
 
 
@@ -80,7 +81,7 @@ def test_stacking_and_micro_batching_do_not_change_ratios_or_gradients(policy: D
     weights = torch.randn(6, 3, generator=torch.Generator().manual_seed(1))
 
     def gradients(parts: list[torch.Tensor], rows: int) -> torch.Tensor:
-        policy.backbone.transformer.zero_grad()
+        policy.backbone.denoiser.zero_grad()
         for part in parts:
             log_ratio, _ = policy.evaluate(rollouts, part, rows=rows)
             (log_ratio * weights[part]).sum().backward()
@@ -103,7 +104,7 @@ def test_log_ratio_equals_the_difference_of_gaussian_log_densities(tiny_flux: st
     for t in range(3):
         x = rollouts.latents_BT[:, t]
         with torch.no_grad():
-            v_new = policy.predict(x, torch.full((6,), float(rollouts.sigma_T[t])), condition, 64).double()
+            v_new = policy.predict(x, torch.full((6,), float(rollouts.time_T[t])), condition, 64).double()
         a, b, s = (float(row[t]) for row in (table.a_T, table.b_T, table.s_T))
         following = (
             a * x.double() + b * rollouts.prediction_BT[:, t].double() + s * rollouts.noise_BT[:, t].double()

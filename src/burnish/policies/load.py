@@ -12,10 +12,20 @@ import torch
 from burnish.errors import ModelError
 from burnish.policies.denoising.flux import Flux
 from burnish.policies.denoising.policy import DenoisingPolicy
+from burnish.policies.denoising.qwen import QwenImage
+from burnish.policies.denoising.sd import StableDiffusion
+from burnish.policies.denoising.sd3 import StableDiffusion3
+from burnish.policies.denoising.zimage import ZImage
 from burnish.recipes.schema import Model
 from burnish.scenes.models import bundled
 
-BACKBONES = {"FluxPipeline": Flux}
+BACKBONES: dict[str, Any] = {
+    "FluxPipeline": Flux,
+    "StableDiffusion3Pipeline": StableDiffusion3,
+    "QwenImagePipeline": QwenImage,
+    "ZImagePipeline": ZImage,
+    "StableDiffusionPipeline": StableDiffusion,
+}
 """Pipeline class in `model_index.json` → backbone."""
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -100,17 +110,20 @@ def load_policy(settings: Model, device: str | torch.device = "auto", seed: int 
     Raises:
         ModelError: the folder is missing, broken, of an unknown class, or does not fit the settings.
     """
+    from diffusers import AutoencoderKL
+
     place = pick_device(device) if isinstance(device, str) else device
     dtype = DTYPES[settings.dtype]
     pipe, name = load_pipeline(settings.path, dtype if settings.lora else torch.float32)
     for part in pipe.components.values():
         if isinstance(part, torch.nn.Module):
             part.eval().requires_grad_(False)
-    pipe.vae.to(memory_format=torch.channels_last)
+    if isinstance(pipe.vae, AutoencoderKL):
+        pipe.vae.to(memory_format=torch.channels_last)
     pipe.to(place)
     backbone = BACKBONES[name](pipe, settings)
     if settings.lora is None:
-        backbone.transformer.requires_grad_(True)
+        backbone.denoiser.requires_grad_(True)
     else:
         add_lora(backbone, settings, seed)
     return DenoisingPolicy(backbone, place, dtype)
@@ -126,7 +139,7 @@ def add_lora(backbone: Any, settings: Model, seed: int) -> None:
 
     assert settings.lora is not None
     targets = settings.lora.targets or backbone.lora_targets
-    names = [name for name, _ in backbone.transformer.named_modules()]
+    names = [name for name, _ in backbone.denoiser.named_modules()]
     for target in targets:
         if not any(name == target or name.endswith("." + target) for name in names):
             raise ModelError(f"model.lora.targets: {target!r} matches no module of {settings.path}")
@@ -137,7 +150,7 @@ def add_lora(backbone: Any, settings: Model, seed: int) -> None:
         target_modules=targets,
         init_lora_weights="gaussian",
     )
-    backbone.transformer.add_adapter(config)
-    for parameter in backbone.transformer.parameters():
+    backbone.denoiser.add_adapter(config)
+    for parameter in backbone.denoiser.parameters():
         if parameter.requires_grad:
             parameter.data = parameter.data.float()

@@ -58,8 +58,10 @@ class Model(Section):
     dtype: Literal["float32", "bfloat16"] = "float32"
     height: int | None = Field(default=None, ge=8, description="Pixels; null takes the model's default size.")
     width: int | None = Field(default=None, ge=8)
-    guidance_scale: float = Field(
-        default=3.5, ge=0, description="Embedded guidance; ignored by models without it."
+    guidance_scale: float | None = Field(
+        default=None,
+        ge=0,
+        description="In sampling and training alike; null takes the model's own, 1 is none (Z-Image: 0).",
     )
     max_text_tokens: int = Field(
         default=512, ge=1, description="Upper bound; the tokenizer's own limit applies too."
@@ -92,7 +94,9 @@ class Sampling(Section):
     """How rollouts are made: the schedule, the transition, and where it is stochastic."""
 
     steps: int = Field(default=6, ge=1, description="Denoising steps of a training rollout.")
-    transition: Literal["flow_sde", "dance_sde", "cps"] = "flow_sde"
+    transition: Literal["flow_sde", "dance_sde", "cps", "ddim"] = Field(
+        default="flow_sde", description="Flows: flow_sde, dance_sde, cps; diffusion models: ddim."
+    )
     eta: float = Field(default=0.7, gt=0, description="Noise level of the transition.")
     window: tuple[int, int] | None = Field(
         default=(0, 2),

@@ -15,6 +15,7 @@ from burnish.core import advantages, diagnostics, transitions, units
 from burnish.data.sampler import PromptSampler
 from burnish.engine import rng
 from burnish.engine.guard import NonFiniteGuard, clip_and_check
+from burnish.errors import RecipeError
 from burnish.policies.denoising.policy import DenoisingPolicy, Rollouts
 from burnish.recipes.schema import Recipe
 from burnish.rewards.reward import RewardSet
@@ -66,7 +67,6 @@ class Trainer:
                 [prompt.text for prompt in chosen],
                 sampling.group_size,
                 self.table,
-                sampling.steps,
                 seed=(self.recipe.run.seed, "train", step),
                 shared_noise=sampling.shared_noise,
                 rows=sampling.rows,
@@ -107,7 +107,7 @@ class Trainer:
 
     def _credit(self, step: int, rollouts: Rollouts, advantage_B: Tensor, reward_B: Tensor) -> Credit:
         unit = self.recipe.algorithm.unit
-        batch, steps = len(rollouts), len(rollouts.sigma_T)
+        batch, steps = len(rollouts), len(rollouts.time_T)
         if self.unit_T is None:  # chunks follow the dynamics of this model, measured once
             self.unit_T = unit_of(self.recipe.algorithm, steps, rollouts.l1rel_T)
         keep_BT = torch.ones(batch, steps, dtype=torch.bool)
@@ -154,9 +154,12 @@ class Trainer:
 
     def _table(self) -> transitions.Table:
         sampling = self.recipe.sampling
-        sigmas = self.policy.backbone.sigmas(sampling.steps)
-        table = transitions.TRANSITIONS[sampling.transition](sigmas, eta=sampling.eta)
-        return table.window(*self.recipe.trained_steps, sigmas)
+        schedule = self.policy.backbone.schedule(sampling.steps)
+        try:
+            table = transitions.table(sampling.transition, schedule, sampling.eta)
+        except ValueError as problem:
+            raise RecipeError(f"sampling.transition: {problem}") from None
+        return table.window(*self.recipe.trained_steps, transitions.table("ode", schedule))
 
     def _count(self, reward_B: Tensor) -> None:
         scored = int(reward_B.isfinite().sum())

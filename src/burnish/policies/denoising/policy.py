@@ -1,7 +1,7 @@
 """A denoiser as a policy: `sample` makes rollouts, `evaluate` scores their decisions again.
 
 A decision is one stochastic denoising transition x' = a·x + b·v + s·ε. What the update needs of it is
-kept: x, the noise level, the velocity v_old that was followed and the noise ε that was drawn. The log of
+kept: x, the time, the prediction v_old that was followed and the noise ε that was drawn. The log of
 the importance ratio follows directly from v_new − v_old (see `core.ratios.gaussian_log_ratio`), so it is
 exactly zero while the weights are unchanged.
 
@@ -21,7 +21,7 @@ from torch import Tensor
 
 from burnish.core import divergences, ratios, transitions, units
 from burnish.engine import rng
-from burnish.policies.denoising.backbone import Backbone, Condition
+from burnish.policies.denoising.backbone import Backbone, Condition, collate
 
 REMEMBERED = 2**30
 """Bytes of prompt embeddings kept on the device; the oldest go first."""
@@ -33,9 +33,9 @@ class Rollouts:
 
     Attributes:
         latents_BT: [B, T, …] x before each decision, float32.
-        prediction_BT: [B, T, …] the velocity followed, float32.
+        prediction_BT: [B, T, …] the prediction followed (guided, if the model is), float32.
         noise_BT: [B, T, …] the standard normal noise drawn, float32.
-        sigma_T: noise levels of the decisions, float64.
+        time_T: what the denoiser is told at the decisions, float64.
         b_T, s_T: rows of the transition table, float64.
         prompt_B: row of `condition` each rollout belongs to; also its group.
         condition: tensors with one row a prompt.
@@ -46,7 +46,7 @@ class Rollouts:
     latents_BT: Tensor
     prediction_BT: Tensor
     noise_BT: Tensor
-    sigma_T: Tensor
+    time_T: Tensor
     b_T: Tensor
     s_T: Tensor
     prompt_B: Tensor
@@ -75,35 +75,53 @@ class DenoisingPolicy:
     @property
     def parameters(self) -> dict[str, torch.nn.Parameter]:
         """The trained parameters by name."""
-        named = self.backbone.transformer.named_parameters()
+        named = self.backbone.denoiser.named_parameters()
         return {name: value for name, value in named if value.requires_grad}
 
     def condition(self, texts: list[str]) -> Condition:
-        """Conditions of the prompts, one row each; a text is embedded once while its row is remembered."""
-        missing = [text for text in dict.fromkeys(texts) if text not in self._embedded]
+        """Conditions of the prompts, one row each; a text is embedded once while its row is remembered.
+
+        With classifier-free guidance every tensor has a twin, `unprompted_NAME`, of the empty prompt.
+        """
+        guided = self.backbone.guide is not None
+        wanted = [*texts, self.backbone.unprompted] if guided else texts
+        missing = [text for text in dict.fromkeys(wanted) if text not in self._embedded]
         for start in range(0, len(missing), 64):
             part = missing[start : start + 64]
-            encoded = self.backbone.encode(part)
-            for i, text in enumerate(part):
-                self._embedded[text] = {key: value[i].clone() for key, value in encoded.items()}
-        keys = self._embedded[texts[0]]
-        rows = {key: torch.stack([self._embedded[text][key] for text in texts]) for key in keys}
+            for text, row in zip(part, self.backbone.encode(part), strict=True):
+                self._embedded[text] = {key: value.clone() for key, value in row.items()}
+        rows = collate([self._embedded[text] for text in wanted])
         size = sum(value.nbytes for value in self._embedded[texts[0]].values())
         while len(self._embedded) * size > REMEMBERED:
             del self._embedded[next(iter(self._embedded))]
-        return rows
+        if not guided:
+            return rows
+        twins = {f"unprompted_{key}": value[-1:].expand_as(value[:-1]) for key, value in rows.items()}
+        return {key: value[:-1] for key, value in rows.items()} | twins
 
-    def predict(self, latents: Tensor, sigma_B: Tensor, condition: Condition, rows: int) -> Tensor:
-        """Velocities [B, …] float32, in forwards of at most `rows` rows."""
+    def predict(self, latents: Tensor, time_B: Tensor, condition: Condition, rows: int) -> Tensor:
+        """Predictions [B, …] float32, in forwards of at most `rows` images (twice that when guided)."""
         parts = []
         for start in range(0, len(latents), rows):
             part = slice(start, start + rows)
             with self._autocast():
-                velocity = self.backbone.predict(
-                    latents[part], sigma_B[part], {key: value[part] for key, value in condition.items()}
+                predicted = self._guided(
+                    latents[part], time_B[part], {key: value[part] for key, value in condition.items()}
                 )
-            parts.append(velocity.float())
+            parts.append(predicted)
         return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+    def _guided(self, latents: Tensor, time_B: Tensor, condition: Condition) -> Tensor:
+        """One prediction: with the prompt, or with and without it in one forward, combined."""
+        backbone = self.backbone
+        if backbone.guide is None:
+            return backbone.predict(latents, time_B, condition).float()
+        assert backbone.guidance is not None
+        names = [name for name in condition if not name.startswith("unprompted_")]
+        both = {name: torch.cat([condition[f"unprompted_{name}"], condition[name]]) for name in names}
+        predicted = backbone.predict(torch.cat([latents, latents]), torch.cat([time_B, time_B]), both).float()
+        unprompted, prompted = predicted.chunk(2)
+        return backbone.guide(prompted, unprompted, backbone.guidance)
 
     @torch.no_grad()
     def sample(
@@ -111,7 +129,6 @@ class DenoisingPolicy:
         texts: list[str],
         group_size: int,
         table: transitions.Table,
-        steps: int,
         *,
         seed: tuple[int | str, ...],
         shared_noise: bool,
@@ -123,7 +140,6 @@ class DenoisingPolicy:
             texts: P prompts.
             group_size: rollouts a prompt.
             table: the transition's affine rows, one a step; rows with s = 0 are deterministic.
-            steps: denoising steps.
             seed: keys of all noise drawn here.
             shared_noise: whether a group starts from the same initial noise.
             rows: images in one forward.
@@ -131,7 +147,8 @@ class DenoisingPolicy:
         prompt_B = torch.arange(len(texts)).repeat_interleave(group_size)
         condition = self.condition(texts)
         spread = {key: value[prompt_B.to(value.device)] for key, value in condition.items()}
-        sigma_T1 = self.backbone.sigmas(steps)
+        steps = len(table.s_T)
+        time_T = self.backbone.schedule(steps).time_T
         shape = self.backbone.latent_shape
         starts = len(texts) if shared_noise else len(prompt_B)
         x = rng.noise((starts, *shape), *seed, "initial", device=self.device, dtype=torch.float32)
@@ -140,8 +157,8 @@ class DenoisingPolicy:
         kept: dict[str, list[Tensor]] = {"x": [], "v": [], "noise": []}
         change = []
         for t in range(steps):
-            sigma_B = torch.full((len(x),), float(sigma_T1[t]), device=x.device)
-            v = self.predict(x, sigma_B, spread, rows)
+            time_B = torch.full((len(x),), float(time_T[t]), device=x.device)
+            v = self.predict(x, time_B, spread, rows)
             a, b, s = (float(row[t]) for row in (table.a_T, table.b_T, table.s_T))
             following = a * x + b * v
             if s > 0:
@@ -156,7 +173,7 @@ class DenoisingPolicy:
             latents_BT=torch.stack(kept["x"], 1),
             prediction_BT=torch.stack(kept["v"], 1),
             noise_BT=torch.stack(kept["noise"], 1),
-            sigma_T=sigma_T1[:-1][decided],
+            time_T=time_T[decided],
             b_T=table.b_T[decided],
             s_T=table.s_T[decided],
             prompt_B=prompt_B,
@@ -181,7 +198,7 @@ class DenoisingPolicy:
         Returns:
             `log_ratio_BT` [b, T] with gradient, and `divergence_BT` [b, T] (zeros for none).
         """
-        count, steps = len(which_B), len(rollouts.sigma_T)
+        count, steps = len(which_B), len(rollouts.time_T)
         which = which_B.to(self.device)
 
         def stacked(value: Tensor) -> Tensor:  # time-major, as it was sampled
@@ -194,21 +211,22 @@ class DenoisingPolicy:
         condition = {key: value[prompts.to(value.device)] for key, value in rollouts.condition.items()}
         per_row = {
             name: value.to(self.device, torch.float32).repeat_interleave(count)
-            for name, value in (("sigma", rollouts.sigma_T), ("b", rollouts.b_T), ("s", rollouts.s_T))
+            for name, value in (("time", rollouts.time_T), ("b", rollouts.b_T), ("s", rollouts.s_T))
         }
-        v = self.predict(x, per_row["sigma"], condition, rows)
+        v = self.predict(x, per_row["time"], condition, rows)
         log_ratio = ratios.gaussian_log_ratio(noise, v, v_old, per_row["b"], per_row["s"])
         distance = torch.zeros_like(log_ratio)
         if divergence != "none":
             with self.reference(), torch.no_grad():
-                v_reference = self.predict(x, per_row["sigma"], condition, rows)
+                v_reference = self.predict(x, per_row["time"], condition, rows)
             distance = divergences.DIVERGENCES[divergence](v, v_reference, per_row["b"], per_row["s"])
         return log_ratio.view(steps, count).T, distance.view(steps, count).T
 
     @torch.no_grad()
     def generate(self, texts: list[str], steps: int, *, seeds: list[int], rows: int) -> np.ndarray:
         """Deterministic (ODE) images, uint8 [P, H, W, 3]; one seed a prompt fixes its noise."""
-        table = transitions.ode(self.backbone.sigmas(steps))
+        schedule = self.backbone.schedule(steps)
+        table = transitions.table("ode", schedule)
         shape = self.backbone.latent_shape
         images = []
         for start in range(0, len(texts), rows):
@@ -218,10 +236,9 @@ class DenoisingPolicy:
                 rng.noise(shape, "image", seed, device=self.device) for seed in seeds[start : start + rows]
             ]
             x = torch.stack(noise).float()
-            sigma_T1 = self.backbone.sigmas(steps)
             for t in range(steps):
-                sigma_B = torch.full((len(x),), float(sigma_T1[t]), device=x.device)
-                v = self.predict(x, sigma_B, condition, rows)
+                time_B = torch.full((len(x),), float(schedule.time_T[t]), device=x.device)
+                v = self.predict(x, time_B, condition, rows)
                 x = float(table.a_T[t]) * x + float(table.b_T[t]) * v
             images.append(self.decode(x, rows))
         return np.concatenate(images)
@@ -232,19 +249,19 @@ class DenoisingPolicy:
 
     def remember_reference(self) -> None:
         """Keeps today's weights as the reference of the divergence (LoRA needs no copy)."""
-        if not getattr(self.backbone.transformer, "peft_config", None):
+        if not getattr(self.backbone.denoiser, "peft_config", None):
             self._reference = {name: value.detach().clone() for name, value in self.parameters.items()}
 
     @contextmanager
     def reference(self) -> Iterator[None]:
         """Inside, the policy predicts with the reference weights."""
-        transformer: Any = self.backbone.transformer
+        denoiser: Any = self.backbone.denoiser
         if self._reference is None:
-            transformer.disable_adapters()
+            denoiser.disable_adapters()
             try:
                 yield
             finally:
-                transformer.enable_adapters()
+                denoiser.enable_adapters()
             return
         with self.weights(self._reference):
             yield
