@@ -12,10 +12,10 @@ import torch
 from burnish.errors import ModelError
 from burnish.policies.denoising.flux import Flux
 from burnish.policies.denoising.policy import DenoisingPolicy
-from burnish.policies.denoising.qwen import QwenImage
-from burnish.policies.denoising.sd import StableDiffusion
+from burnish.policies.denoising.qwen_image import QwenImage
+from burnish.policies.denoising.sd1 import StableDiffusion
 from burnish.policies.denoising.sd3 import StableDiffusion3
-from burnish.policies.denoising.zimage import ZImage
+from burnish.policies.denoising.z_image import ZImage
 from burnish.recipes.schema import Model
 from burnish.scenes.models import bundled
 

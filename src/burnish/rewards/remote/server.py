@@ -1,4 +1,4 @@
-"""`burnish serve-reward`: any reward of burnish behind HTTP (protocol: `rewards.wire`)."""
+"""`burnish serve-reward`: any reward of burnish behind HTTP (`remote.protocol`)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from burnish.errors import RewardError
-from burnish.rewards import wire
+from burnish.rewards.remote import protocol
 from burnish.rewards.reward import RewardSet
 from burnish.types import Prompt
 
@@ -19,8 +19,8 @@ from burnish.types import Prompt
 def application(
     rewards: RewardSet,
     token: str | None = None,
-    max_items: int = wire.MAX_ITEMS,
-    max_bytes: int = wire.MAX_BYTES,
+    max_items: int = protocol.MAX_ITEMS,
+    max_bytes: int = protocol.MAX_BYTES,
 ) -> Any:
     """The ASGI application that scores with `rewards` (their weighted sum), one request at a time.
 
@@ -44,14 +44,14 @@ def application(
     turn = threading.Lock()
 
     def refusal(status: int, reason: str) -> Any:
-        return JSONResponse({"protocol": wire.PROTOCOL, "error": reason}, status_code=status)
+        return JSONResponse({"protocol": protocol.PROTOCOL, "error": reason}, status_code=status)
 
     def known(request: Request) -> bool:
         given = request.headers.get("authorization", "")
         return token is None or hmac.compare_digest(given.encode(), f"Bearer {token}".encode())
 
     def score(items: list[Any]) -> list[float | None]:
-        pictures = [np.asarray(wire.unpack_image(item["image"])) for item in items]
+        pictures = [np.asarray(protocol.unpack_image(item["image"])) for item in items]
         prompts = [Prompt(str(item["prompt"]), dict(item.get("columns") or {})) for item in items]
         with turn:
             totals = _score_by_size(rewards, pictures, prompts)
@@ -62,7 +62,7 @@ def application(
         if not known(request):
             return refusal(401, "wrong or missing token")
         facts = {"reward": " + ".join(rewards.names), "max_items": max_items, "max_bytes": max_bytes}
-        return JSONResponse({"protocol": wire.PROTOCOL, **facts})
+        return JSONResponse({"protocol": protocol.PROTOCOL, **facts})
 
     @app.post("/score")
     async def score_items(request: Request) -> Any:
@@ -75,8 +75,8 @@ def application(
                 return refusal(413, f"a request may hold {max_bytes} bytes")
         try:
             body = json.loads(received)
-            if body["protocol"] != wire.PROTOCOL:
-                return refusal(400, f"this server speaks protocol {wire.PROTOCOL}")
+            if body["protocol"] != protocol.PROTOCOL:
+                return refusal(400, f"this server speaks protocol {protocol.PROTOCOL}")
             items = body["items"]
             if not isinstance(items, list) or len(items) > max_items:
                 return refusal(413, f"a request may hold {max_items} items, as a list")
@@ -85,7 +85,7 @@ def application(
             return refusal(422, f"malformed request: {type(problem).__name__} {problem}"[:300])
         except RewardError as problem:
             return refusal(500, str(problem)[:300])
-        return JSONResponse({"protocol": wire.PROTOCOL, "scores": scores})
+        return JSONResponse({"protocol": protocol.PROTOCOL, "scores": scores})
 
     return app
 
@@ -109,7 +109,7 @@ def serve(rewards: RewardSet, host: str, port: int, token: str | None) -> None:
     """
     if host not in ("127.0.0.1", "localhost", "::1") and not token:
         raise RewardError(
-            f"serving on {host} opens the reward to the network: set {wire.TOKEN_VARIABLE}, or stay on 127.0.0.1"
+            f"serving on {host} opens the reward to the network: set {protocol.TOKEN_VARIABLE}, or stay on 127.0.0.1"
         )
     app = application(rewards, token)
     import uvicorn

@@ -15,10 +15,10 @@ import requests
 import uvicorn
 
 from burnish.errors import RewardError
-from burnish.rewards import wire
-from burnish.rewards.remote import RemoteReward
+from burnish.rewards.remote import protocol
+from burnish.rewards.remote.client import RemoteReward
 from burnish.rewards.reward import RewardSet
-from burnish.rewards.serve import application, serve
+from burnish.rewards.remote.server import application, serve
 from burnish.types import Prompt
 
 PROMPTS = [Prompt("a red circle", {"answer": 3}), Prompt("a star"), Prompt("two blue squares")]
@@ -54,7 +54,7 @@ def lying(answer: Callable[[BaseHTTPRequestHandler, int], None]) -> Iterator[tup
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            reply(self, {"protocol": wire.PROTOCOL, "max_items": 64})
+            reply(self, {"protocol": protocol.PROTOCOL, "max_items": 64})
 
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers["Content-Length"]))
@@ -102,10 +102,10 @@ def test_the_token_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     with served(token="secret") as url:
         for given in (None, "wrong"):
             if given:
-                monkeypatch.setenv(wire.TOKEN_VARIABLE, given)
+                monkeypatch.setenv(protocol.TOKEN_VARIABLE, given)
             with pytest.raises(RewardError, match="refused with 401"):
                 RemoteReward(url, **QUICK)
-        monkeypatch.setenv(wire.TOKEN_VARIABLE, "secret")
+        monkeypatch.setenv(protocol.TOKEN_VARIABLE, "secret")
         assert RemoteReward(url)(list(IMAGES), PROMPTS) == brightness(IMAGES, PROMPTS)
 
 
@@ -136,7 +136,7 @@ def test_a_pickle_is_not_an_image() -> None:
     import pickle
 
     with pytest.raises(ValueError, match="not a readable PNG or JPEG"):
-        wire.unpack_image(base64.b64encode(pickle.dumps([1])).decode())
+        protocol.unpack_image(base64.b64encode(pickle.dumps([1])).decode())
 
 
 LIES: dict[str, Callable[[BaseHTTPRequestHandler, int], None]] = {

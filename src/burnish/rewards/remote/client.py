@@ -19,7 +19,7 @@ import numpy as np
 import requests
 
 from burnish.errors import RewardError
-from burnish.rewards import wire
+from burnish.rewards.remote import protocol
 from burnish.types import Prompt
 
 REFUSED = (400, 401, 403, 404, 413, 422)
@@ -60,11 +60,11 @@ class RemoteReward:
         self.trip, self.rest, self.max_reply = trip, rest, max_reply
         self.session = requests.Session()
         self.session.trust_env = False
-        if token := os.environ.get(wire.TOKEN_VARIABLE):
+        if token := os.environ.get(protocol.TOKEN_VARIABLE):
             self.session.headers["Authorization"] = f"Bearer {token}"
         self.failures, self.open_until, self.unscored = 0, 0.0, 0
         about = self._shake_hands()
-        self.max_items = min(int(about.get("max_items", wire.MAX_ITEMS)), wire.MAX_ITEMS)
+        self.max_items = min(int(about.get("max_items", protocol.MAX_ITEMS)), protocol.MAX_ITEMS)
 
     def __call__(self, images: Sequence[np.ndarray], prompts: Sequence[Prompt]) -> list[float | None]:
         """One score an image; None where the server gave none."""
@@ -84,12 +84,12 @@ class RemoteReward:
         except _Failed as failed:
             raise RewardError(
                 f"reward {self.url} does not answer: {failed}; start `burnish serve-reward`, or check the "
-                f"address and {wire.TOKEN_VARIABLE}"
+                f"address and {protocol.TOKEN_VARIABLE}"
             ) from None
-        if not isinstance(about, dict) or about.get("protocol") != wire.PROTOCOL:
+        if not isinstance(about, dict) or about.get("protocol") != protocol.PROTOCOL:
             theirs = about.get("protocol") if isinstance(about, dict) else None
             raise RewardError(
-                f"reward {self.url} speaks protocol {theirs!r}, this burnish {wire.PROTOCOL}: use one version"
+                f"reward {self.url} speaks protocol {theirs!r}, this burnish {protocol.PROTOCOL}: use one version"
             )
         return about
 
@@ -97,13 +97,13 @@ class RemoteReward:
         if time.monotonic() < self.open_until:
             return self._give_up(len(images))
         items = [
-            {"image": wire.pack_image(image), "prompt": prompt.text, "columns": dict(prompt.columns)}
+            {"image": protocol.pack_image(image), "prompt": prompt.text, "columns": dict(prompt.columns)}
             for image, prompt in zip(images, prompts, strict=True)
         ]
-        body = json.dumps({"protocol": wire.PROTOCOL, "items": items}, default=str).encode()
+        body = json.dumps({"protocol": protocol.PROTOCOL, "items": items}, default=str).encode()
         try:
             reply = self._attempt(
-                lambda: wire.unpack_scores(self._read("POST", "/score", body), len(images))
+                lambda: protocol.unpack_scores(self._read("POST", "/score", body), len(images))
             )
         except _Failed:
             self.failures += 1
