@@ -60,6 +60,10 @@ class Backbone(Protocol):
         """uint8 images [B, height, width, 3]."""
         ...
 
+    def pipeline_images(self, texts: list[str], steps: int, noise: Tensor) -> np.ndarray:
+        """What the `diffusers` pipeline itself draws from this noise: uint8 [B, height, width, 3]."""
+        ...
+
     def save_lora(self, folder: Path) -> None:
         """Writes the adapter so that `pipe.load_lora_weights(folder)` reads it."""
         ...
@@ -101,6 +105,20 @@ def shifted(scheduler: Any, steps: int, tokens: int) -> Schedule:
     scheduler.set_timesteps(sigmas=np.linspace(1.0, 1 / steps, steps), mu=calculate_shift(tokens, *shift))
     sigmas = scheduler.sigmas.double().cpu()
     return Schedule(sigmas[:-1], sigmas)
+
+
+def draw(backbone: Any, texts: list[str], steps: int, noise: Tensor, **options: Any) -> np.ndarray:
+    """The pipeline called as its users call it, with this start noise; uint8 [B, height, width, 3]."""
+    images = backbone.pipe(
+        list(texts),
+        height=backbone.height,
+        width=backbone.width,
+        num_inference_steps=steps,
+        latents=noise,
+        output_type="np",
+        **options,
+    ).images
+    return (images * 255).round().astype(np.uint8)
 
 
 def to_uint8(pixels: Tensor) -> np.ndarray:

@@ -80,6 +80,12 @@ class Flux:
         latents = latents.to(vae.dtype) / vae.config.scaling_factor + vae.config.shift_factor
         return backbone.to_uint8(vae.decode(latents, return_dict=False)[0])
 
+    @torch.no_grad()
+    def pipeline_images(self, texts: list[str], steps: int, noise: Tensor) -> np.ndarray:
+        """What the pipeline itself draws from this noise: uint8 [B, height, width, 3]."""
+        options = {} if self.guidance is None else {"guidance_scale": self.guidance}
+        return backbone.draw(self, texts, steps, noise, max_sequence_length=self.text_tokens, **options)
+
     def save_lora(self, folder: Path) -> None:
         """Writes `pytorch_lora_weights.safetensors`."""
         backbone.save_lora(self.pipe, "transformer", folder)

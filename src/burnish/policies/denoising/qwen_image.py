@@ -81,6 +81,14 @@ class QwenImage:
         pixels = vae.decode((latents * std + mean).to(vae.dtype), return_dict=False)[0]
         return backbone.to_uint8(pixels[:, :, 0])
 
+    @torch.no_grad()
+    def pipeline_images(self, texts: list[str], steps: int, noise: Tensor) -> np.ndarray:
+        """What the pipeline itself draws from this noise: uint8 [B, height, width, 3]."""
+        options: dict[str, Any] = {"guidance_scale" if self.embedded else "true_cfg_scale": self.guidance}
+        if self.guide:
+            options["negative_prompt"] = [self.unprompted] * len(texts)
+        return backbone.draw(self, texts, steps, noise, max_sequence_length=self.text_tokens, **options)
+
     def save_lora(self, folder: Path) -> None:
         """Writes `pytorch_lora_weights.safetensors`."""
         backbone.save_lora(self.pipe, "transformer", folder)

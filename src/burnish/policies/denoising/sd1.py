@@ -77,6 +77,11 @@ class StableDiffusion:
         latents = latents.to(vae.dtype) / vae.config.scaling_factor
         return backbone.to_uint8(vae.decode(latents, return_dict=False)[0])
 
+    @torch.no_grad()
+    def pipeline_images(self, texts: list[str], steps: int, noise: Tensor) -> np.ndarray:
+        """What the pipeline itself draws from this noise: uint8 [B, height, width, 3]."""
+        return backbone.draw(self, texts, steps, noise, guidance_scale=self.guidance)
+
     def save_lora(self, folder: Path) -> None:
         """Writes `pytorch_lora_weights.safetensors`."""
         backbone.save_lora(self.pipe, "unet", folder)

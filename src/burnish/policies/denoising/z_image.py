@@ -68,6 +68,12 @@ class ZImage:
         latents = latents.to(vae.dtype) / vae.config.scaling_factor + vae.config.shift_factor
         return backbone.to_uint8(vae.decode(latents, return_dict=False)[0])
 
+    @torch.no_grad()
+    def pipeline_images(self, texts: list[str], steps: int, noise: Tensor) -> np.ndarray:
+        """What the pipeline itself draws from this noise: uint8 [B, height, width, 3]."""
+        options = {"guidance_scale": self.guidance, "max_sequence_length": self.text_tokens}
+        return backbone.draw(self, texts, steps, noise, **options)
+
     def save_lora(self, folder: Path) -> None:
         """Writes `pytorch_lora_weights.safetensors`."""
         backbone.save_lora(self.pipe, "transformer", folder)
