@@ -3,7 +3,8 @@
     def score(images: list[PIL.Image.Image], prompts: list[str], **columns: list) -> list[float | None]
 
 The function receives the columns of the prompts that it names (all of them with `**columns`), each a list
-as long as `images`. `None` means: this image cannot be scored.
+as long as `images`. `None` means: this image cannot be scored. A function of TRL's signature,
+`f(completions, prompts=…, **columns)`, is called by keyword, with the images as completions.
 """
 
 from __future__ import annotations
@@ -31,12 +32,17 @@ class UserReward:
     def __init__(self, name: str):
         self.name = name
         self.function = load_function(name)
-        self.named, self.required, self.everything = _parameters(self.function, name)
+        self.by_keyword, self.named, self.required, self.everything = _parameters(self.function, name)
 
     def __call__(self, images: Sequence[np.ndarray], prompts: Sequence[Prompt]) -> Any:
         """Whatever the function returns for these images; `RewardSet` checks it."""
-        pictures = [Image.fromarray(image) for image in images]
-        return self.function(pictures, [p.text for p in prompts], **self._columns(prompts))
+        pictures, texts = [Image.fromarray(image) for image in images], [p.text for p in prompts]
+        columns = self._columns(prompts)
+        if self.by_keyword:
+            given = {"completions": pictures, "prompts": texts}
+            accepted = given if self.everything else {key: given[key] for key in self.by_keyword}
+            return self.function(**accepted, **columns)
+        return self.function(pictures, texts, **columns)
 
     def close(self) -> None:
         """Pass on to the function's own `close`, if it has one."""
@@ -56,7 +62,7 @@ class UserReward:
         return {
             key: [prompt.columns.get(key) for prompt in prompts]
             for key in wanted
-            if key not in ("images", "prompts")
+            if key not in ("images", "prompts", "completions")
         }
 
 
@@ -114,18 +120,23 @@ def _import_module(place: str, name: str) -> ModuleType:
         raise RewardError(f"reward {name}: importing {place} raised {describe(error)}") from error
 
 
-def _parameters(function: Callable[..., Any], name: str) -> tuple[set[str], list[str], bool]:
-    """Column names the function takes, those without a default, and whether it takes any."""
+def _parameters(function: Callable[..., Any], name: str) -> tuple[list[str], set[str], list[str], bool]:
+    """What is given by keyword, column names it takes, those without a default, whether it takes any."""
     try:
         parameters = list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):
-        return set(), [], False
+        return [], set(), [], False
+    known = [p.name for p in parameters if p.name in ("completions", "prompts")]
+    if "completions" in known:
+        rest = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY) and p.name not in known]
+        everything = any(p.kind is p.VAR_KEYWORD for p in parameters)
+        return known, {p.name for p in rest}, [p.name for p in rest if p.default is p.empty], everything
     positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     if len(positional) < 2 and not any(p.kind is p.VAR_POSITIONAL for p in parameters):
         raise RewardError(f"reward {name} must take two arguments, the images and the prompts")
     rest = positional[2:] + [p for p in parameters if p.kind is p.KEYWORD_ONLY]
     everything = any(p.kind is p.VAR_KEYWORD for p in parameters)
-    return {p.name for p in rest}, [p.name for p in rest if p.default is p.empty], everything
+    return [], {p.name for p in rest}, [p.name for p in rest if p.default is p.empty], everything
 
 
 def describe(error: BaseException) -> str:
