@@ -194,8 +194,9 @@ def sd(prediction: str = "epsilon", **more: Any) -> StableDiffusionPipeline:
         steps_offset=1, skip_prk_steps=True, **more,
     )  # fmt: skip
     return StableDiffusionPipeline(
-        autoencoder(scaling_factor=0.2), CLIPTextModel(clip_config(clip)), clip, unet, scheduler, None, None, False
-    )
+        autoencoder(scaling_factor=0.2), CLIPTextModel(clip_config(clip)), clip, unet, scheduler,
+        safety_checker=None, feature_extractor=None, requires_safety_checker=False,
+    )  # fmt: skip
 
 
 def flux() -> Any:
