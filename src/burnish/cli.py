@@ -226,20 +226,26 @@ def _report(rest: list[str]) -> None:
 
 
 def _scenes(rest: list[str]) -> None:
-    """The embedded world: `scenes pretrain …` builds the bundled models, `scenes show PROMPT` draws one."""
-    actions = ("pretrain", "show")
+    """The embedded world: `show PROMPT` draws it, `pretrain` and `preference` build the bundled models."""
+    actions = ("show", "pretrain", "preference")
     if not rest or rest[0] in ("-h", "--help"):
         print(
-            "usage: burnish scenes pretrain …\n"
-            '       burnish scenes show "PROMPT" … [--out FILE.png] [--seed N]'
+            'usage: burnish scenes show "PROMPT" … [--out FILE.png] [--seed N]\n'
+            "       burnish scenes pretrain …      the text-to-image model\n"
+            "       burnish scenes preference …    the learned reward"
         )
         return
     if rest[0] not in actions:
-        raise UsageError(f"no command scenes {rest[0]!r}; there are {' and '.join(actions)}")
+        raise UsageError(f"no command scenes {rest[0]!r}; there are {', '.join(actions)}")
     if rest[0] == "pretrain":
         from burnish.scenes.pretrain import main as pretrain
 
         pretrain(rest[1:])
+        return
+    if rest[0] == "preference":
+        from burnish.scenes.preference import main as preference
+
+        preference(rest[1:])
         return
     parser = _Parser(prog="burnish scenes show", allow_abbrev=False)
     parser.add_argument(

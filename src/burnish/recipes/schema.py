@@ -50,7 +50,7 @@ class Model(Section):
     """The policy: a bundled model's name or a local folder in the hub's diffusers format."""
 
     path: str = Field(
-        default="scenes-small", description="scenes-small, scenes-base, or a folder with model_index.json."
+        default="scenes-small", description="scenes-small, or a folder with model_index.json."
     )
     lora: Lora | None = Field(
         default=None, description="LoRA settings; null trains all weights of the transformer."
