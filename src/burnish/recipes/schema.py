@@ -196,7 +196,7 @@ class Evaluation(Section):
     prompts: str = Field(default="scenes:test", description="As data.prompts.")
     also: list[str] = Field(default=["scenes:ood"], description="Further prompt sets, each its own curve.")
     reward: list[Reward] = Field(default=[Reward(name="scenes_strict"), Reward(name="scenes_graded")])
-    every: int = Field(default=15, ge=1, description="Training steps between evaluations.")
+    every: int = Field(default=20, ge=1, description="Training steps between evaluations.")
     count: int = Field(default=512, ge=1, description="Prompts per set.")
     steps: int = Field(default=10, ge=1, description="ODE steps.")
     seed: int = Field(default=1234, ge=0)
