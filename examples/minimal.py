@@ -18,7 +18,7 @@ from burnish.rewards.reward import load_rewards
 
 SEED = 0
 PROMPTS, GROUP = 16, 12  # prompts a step, rollouts a prompt
-STEPS, WINDOW = 6, (0, 2)  # denoising steps; those that are stochastic and trained
+STEPS, WINDOW = 6, (0, 3)  # denoising steps; those that are stochastic and trained
 ROWS = 192  # images or stacked timesteps in one forward
 CLIP = 1e-3
 
@@ -27,7 +27,7 @@ def main(iterations: int) -> None:
     prompts = load_prompts("scenes:train")
     rewards = load_rewards([Reward(name="scenes_graded")])
     policy = load_policy(Model(path="scenes-small"), "auto", SEED)
-    optimizer = torch.optim.AdamW(policy.parameters.values(), lr=2e-4, weight_decay=1e-4)
+    optimizer = torch.optim.AdamW(policy.parameters.values(), lr=3e-4, weight_decay=1e-4)
     sampler = PromptSampler(len(prompts), SEED)
 
     # one affine row a step: x' = a·x + b·v + s·ε; stochastic inside the window, the plain ODE outside
@@ -55,8 +55,13 @@ def main(iterations: int) -> None:
         # advantage: the one line that tells SLAS from DanceGRPO (advantages.grpo)
         advantage_B = advantages.clamp(advantages.slas(reward_B, rollouts.prompt_B, gamma=0.5), 5.0).float()
 
+<<<<<<< HEAD
         # unit: which decisions share a ratio (units.fixed_chunks([2]) is one chunk of two)
         unit_T = units.decision(len(rollouts.time_T))
+=======
+        # unit: which decisions share a ratio (units.fixed_chunks([1, 2]) is two chunks)
+        unit_T = units.decision(len(rollouts.sigma_T))
+>>>>>>> main
 
         # evaluate → objective → step; a rollout without advantage costs no backward
         optimizer.zero_grad()

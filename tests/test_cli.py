@@ -73,7 +73,7 @@ def test_every_command_explains_itself(run, command):
         (["sample", "m", ""], "nothing to draw"),
         (["sample", "m", "a", "--count", "0"], "0 is below 1"),
         (["compare", "no-such-run"], "no-such-run is not a run: it has no recipe.yaml"),
-        (["scenes", "shw"], "no command scenes 'shw'; there are pretrain and show"),
+        (["scenes", "shw"], "no command scenes 'shw'; there are show, pretrain, preference"),
     ],
 )
 def test_mistakes_are_one_sentence_and_exit_code_2(run, arguments, expected):

@@ -100,14 +100,10 @@ def _train(rest: list[str]) -> None:
     parser.add_argument("words", nargs="*", metavar="RECIPE key.sub=value", help="default recipe: scenes")
     parser.add_argument("--dry-run", action="store_true", help="print the resolved recipe and stop")
     options = parser.parse_intermixed_args(rest)
-    from burnish.recipes.load import dump_yaml, load_recipe
-
-    names = [word for word in options.words if "=" not in word or Path(word).is_file()]
-    if len(names) > 1:
-        raise UsageError(f"give one recipe, not {' and '.join(names)}; overrides look like train.lr=1e-4")
-    overrides = [word for word in options.words if word not in names]
-    recipe = load_recipe(names[0] if names else None, overrides)
+    recipe = _recipe(options.words)
     if options.dry_run:
+        from burnish.recipes.load import dump_yaml
+
         print(dump_yaml(recipe), end="")
         return
     from burnish.train.run import train
@@ -197,6 +193,72 @@ def _evaluate(rest: list[str]) -> None:
     _print_table("", columns, [[_cell(row.get(key)) for key in columns] for row in rows])
 
 
+def _score(rest: list[str]) -> None:
+    """Score a folder of pictures with prompts by any reward."""
+    parser = _parser("score", "DIR --reward NAME … [--out FILE.jsonl] [--json]")
+    parser.add_argument("folder", type=Path, metavar="DIR", help="pictures, with prompts.jsonl or NAME.txt")
+    parser.add_argument("--reward", action="append", required=True, metavar="NAME", help="repeatable")
+    parser.add_argument("--out", type=Path, help="also write one JSON line a picture")
+    parser.add_argument("--json", action="store_true", help="one JSON list instead of a table")
+    options = parser.parse_intermixed_args(rest)
+    from burnish.evaluate.score import score_folder, summary
+
+    rows = score_folder(options.folder, options.reward)
+    if options.out:
+        try:
+            options.out.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+        except OSError as problem:
+            raise UsageError(f"cannot write {options.out}: {problem.strerror}") from None
+    means = summary(rows, [name for name in rows[0] if name not in ("file", "prompt")])
+    if options.json:
+        print(json.dumps(means, indent=2))
+        return
+    columns = list(means[0])
+    _print_table("", columns, [[_cell(row[key]) for key in columns] for row in means])
+
+
+def _doctor(rest: list[str]) -> None:
+    """Say in minutes whether a run can learn: one step on your own model, looked at from all sides."""
+    parser = _parser("doctor", "[RECIPE] [key.sub=value …]")
+    parser.add_argument("words", nargs="*", metavar="RECIPE key.sub=value", help="as for burnish train")
+    recipe = _recipe(parser.parse_intermixed_args(rest).words)
+    from burnish.train.doctor import diagnose
+
+    faults = 0
+    for finding in diagnose(recipe):
+        faults += not finding.ok
+        print(f"{'ok   ' if finding.ok else 'FAULT'} {finding.check}: {finding.message}", flush=True)
+    if faults:
+        raise UsageError(f"{faults} fault{'s' if faults > 1 else ''} found; mend them before a long run")
+
+
+def _serve_reward(rest: list[str]) -> None:
+    """Serve rewards over HTTP, for `rewards.0.name=http://HOST:PORT`."""
+    parser = _parser("serve-reward", "NAME … [--host HOST] [--port N]")
+    parser.add_argument("names", nargs="+", metavar="NAME", help="rewards; their sum is served")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=_at_least(1), default=8765)
+    options = parser.parse_intermixed_args(rest)
+    from burnish.recipes.schema import Reward
+    from burnish.rewards.remote.protocol import TOKEN_VARIABLE
+    from burnish.rewards.remote.server import serve
+    from burnish.rewards.reward import load_rewards
+
+    rewards = load_rewards([Reward(name=name) for name in options.names])
+    print(f"http://{options.host}:{options.port}", flush=True)
+    serve(rewards, options.host, options.port, os.environ.get(TOKEN_VARIABLE))
+
+
+def _recipe(words: list[str]) -> Any:
+    """The recipe that `[RECIPE] [key.sub=value …]` names."""
+    from burnish.recipes.load import load_recipe
+
+    names = [word for word in words if "=" not in word or Path(word).is_file()]
+    if len(names) > 1:
+        raise UsageError(f"give one recipe, not {' and '.join(names)}; overrides look like train.lr=1e-4")
+    return load_recipe(names[0] if names else None, [word for word in words if word not in names])
+
+
 def _compare(rest: list[str]) -> None:
     """Compare runs by method: gain over the base model, mean ± standard error over seeds."""
     parser = _parser("compare", "RUN … [--json]")
@@ -226,20 +288,26 @@ def _report(rest: list[str]) -> None:
 
 
 def _scenes(rest: list[str]) -> None:
-    """The embedded world: `scenes pretrain …` builds the bundled models, `scenes show PROMPT` draws one."""
-    actions = ("pretrain", "show")
+    """The embedded world: `show PROMPT` draws it, `pretrain` and `preference` build the bundled models."""
+    actions = ("show", "pretrain", "preference")
     if not rest or rest[0] in ("-h", "--help"):
         print(
-            "usage: burnish scenes pretrain …\n"
-            '       burnish scenes show "PROMPT" … [--out FILE.png] [--seed N]'
+            'usage: burnish scenes show "PROMPT" … [--out FILE.png] [--seed N]\n'
+            "       burnish scenes pretrain …      the text-to-image model\n"
+            "       burnish scenes preference …    the learned reward"
         )
         return
     if rest[0] not in actions:
-        raise UsageError(f"no command scenes {rest[0]!r}; there are {' and '.join(actions)}")
+        raise UsageError(f"no command scenes {rest[0]!r}; there are {', '.join(actions)}")
     if rest[0] == "pretrain":
         from burnish.scenes.pretrain import main as pretrain
 
         pretrain(rest[1:])
+        return
+    if rest[0] == "preference":
+        from burnish.scenes.preference import main as preference
+
+        preference(rest[1:])
         return
     parser = _Parser(prog="burnish scenes show", allow_abbrev=False)
     parser.add_argument(
@@ -268,7 +336,10 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "resume": _resume,
     "sample": _sample,
     "evaluate": _evaluate,
+    "score": _score,
     "compare": _compare,
+    "doctor": _doctor,
+    "serve-reward": _serve_reward,
     "report": _report,
     "scenes": _scenes,
 }

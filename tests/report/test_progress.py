@@ -30,6 +30,16 @@ def test_plain_lines_outside_a_terminal(now):
     ]
 
 
+def test_the_rate_leaves_out_what_went_before_the_first_step(now):
+    out = io.StringIO()
+    with Progress(10, "title", file=out) as shown:
+        now[0] += 30
+        shown.begin()
+        now[0] += 4
+        shown.update(1)
+    assert out.getvalue().splitlines()[1] == "step 1/10  4.0 s/step  left 0:36"
+
+
 def test_a_resumed_run_counts_its_own_steps_for_the_rate(now):
     out = io.StringIO()
     with Progress(60, "title", start=40, file=out) as shown:

@@ -129,3 +129,12 @@ def test_unknown_split_and_empty_category_are_refused():
     assert "single_object" not in grammar.categories("ood")
     with pytest.raises(DataError, match="has no category 'single_object'"):
         grammar.sample(np.random.default_rng(0), "ood", "single_object")
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_balanced_prompts_give_every_category_the_same_weight(split):
+    texts = grammar.balanced(split, each=20)
+    found = Counter(grammar.category(text) for text in texts)
+    assert found == dict.fromkeys(grammar.categories(split), 20)
+    assert set(texts) <= set(prompts(split))
+    assert texts[: len(found)] == grammar.balanced(split, each=1)

@@ -69,5 +69,6 @@ def test_an_altered_scene_asks_for_something_else():
 def test_a_scorer_is_trained_from_nothing(tmp_path):
     words = ["--out", str(tmp_path), "--pairs", "60", "--steps", "2", "--workers", "1", "--device", "cpu"]
     assert preference.main(words) == 0
+    assert "--pairs 60 --steps 2 --seed 0" in (tmp_path / "README.md").read_text()
     scorer = preference.Preference(tmp_path)
     assert np.isfinite(scorer.score([draw("a red circle", np.random.default_rng(0), 32)], ["a red circle"]))

@@ -50,7 +50,7 @@ class Model(Section):
     """The policy: a bundled model's name or a local folder in the hub's diffusers format."""
 
     path: str = Field(
-        default="scenes-small", description="scenes-small, scenes-base, or a folder with model_index.json."
+        default="scenes-small", description="scenes-small, or a folder with model_index.json."
     )
     lora: Lora | None = Field(
         default=None, description="LoRA settings; null trains all weights of the transformer."
@@ -79,7 +79,7 @@ class Data(Section):
 
 
 class Reward(Section):
-    """One reward: a built-in name or a callable `FILE.py:NAME` / `package.module:NAME`, and its weight."""
+    """One reward and its weight: a built-in name, `FILE.py:NAME`, `package.module:NAME` or `http://HOST:PORT`."""
 
     name: str = "scenes_graded"
     weight: float = 1.0
@@ -87,7 +87,7 @@ class Reward(Section):
     @property
     def label(self) -> str:
         """The name without folders, as metrics and curves carry it."""
-        return self.name.rsplit("/", 1)[-1]
+        return self.name.rstrip("/").rsplit("/", 1)[-1]
 
 
 class Sampling(Section):
@@ -99,7 +99,7 @@ class Sampling(Section):
     )
     eta: float = Field(default=0.7, gt=0, description="Noise level of the transition.")
     window: tuple[int, int] | None = Field(
-        default=(0, 2),
+        default=(0, 3),
         strict=False,
         description="Steps [first, last) that are stochastic and trained; null: all but the last.",
     )
@@ -180,12 +180,12 @@ class Train(Section):
 
     steps: int = Field(default=60, ge=0, description="Training steps (rollout, score, update).")
     updates: int = Field(default=1, ge=1, description="Optimiser updates per batch of rollouts.")
-    lr: float = Field(default=2e-4, gt=0)
+    lr: float = Field(default=3e-4, gt=0)
     weight_decay: float = Field(default=1e-4, ge=0)
     warmup: int = Field(default=0, ge=0, description="Steps of linear warm-up of the learning rate.")
     max_grad_norm: float = Field(default=1.0, gt=0)
     ema: float | None = Field(
-        default=None, gt=0, lt=1, description="Decay of the averaged weights; null: none."
+        default=0.9, gt=0, lt=1, description="Decay of the averaged weights; null: none."
     )
     checkpoint_every: int = Field(default=20, ge=1)
     keep_checkpoints: int = Field(default=2, ge=1, description="Newest checkpoints kept.")
@@ -200,8 +200,8 @@ class Evaluation(Section):
     prompts: str = Field(default="scenes:test", description="As data.prompts.")
     also: list[str] = Field(default=["scenes:ood"], description="Further prompt sets, each its own curve.")
     reward: list[Reward] = Field(default=[Reward(name="scenes_strict"), Reward(name="scenes_graded")])
-    every: int = Field(default=10, ge=1, description="Training steps between evaluations.")
-    count: int = Field(default=256, ge=1, description="Prompts per set.")
+    every: int = Field(default=20, ge=1, description="Training steps between evaluations.")
+    count: int = Field(default=512, ge=1, description="Prompts per set.")
     steps: int = Field(default=10, ge=1, description="ODE steps.")
     seed: int = Field(default=1234, ge=0)
     pictures: int = Field(default=12, ge=0, description="Fixed prompts drawn in the grids.")

@@ -48,6 +48,10 @@ class Progress:
         if self._bar is not None:
             self._bar.stop()
 
+    def begin(self) -> None:
+        """The first step begins now: what went before, such as the base's evaluation, is not in the rate."""
+        self._began = time.monotonic()
+
     def update(self, step: int, **numbers: float | None) -> None:
         """Report `step` as finished; numbers (`reward`, `held_out`) stay on show until they are replaced."""
         self.step = step

@@ -90,6 +90,10 @@ def _load(name: str) -> Callable[..., Any]:
     if name in BUILT_IN:
         module, _, maker = BUILT_IN[name].partition(":")
         return getattr(importlib.import_module(module), maker)()
+    if name.startswith(("http://", "https://")):
+        from burnish.rewards.remote.client import RemoteReward
+
+        return RemoteReward(name)
     if ":" in name:
         return UserReward(name)
     close = difflib.get_close_matches(name, BUILT_IN, n=1)

@@ -236,14 +236,14 @@ def category(text: str) -> str:
 
 
 @cache
-def balanced(split: Split, largest: int = 500) -> tuple[str, ...]:
-    """Distinct prompts of `split`, at most `largest` a category, categories taking turns; always the same.
+def balanced(split: Split, each: int = 500) -> tuple[str, ...]:
+    """`each` draws of every category of `split`, categories taking turns; always the same.
 
-    The whole language is mostly `position` and `color_attr`; this is the part that runs train and test on.
+    The whole language is mostly `position` and `color_attr`; this is the part that runs train and test on,
+    every category weighing the same, as in GenEval's overall score. Small categories repeat their prompts.
     """
-    drawn: list[list[str]] = []
+    drawn = []
     for name in categories(split):
         rng = np.random.default_rng([CATEGORIES.index(name), 4])
-        drawn.append(list(dict.fromkeys(sample(rng, split, name) for _ in range(4 * largest)))[:largest])
-    turns = itertools.zip_longest(*drawn)
-    return tuple(text for turn in turns for text in turn if text is not None)
+        drawn.append([sample(rng, split, name) for _ in range(each)])
+    return tuple(text for turn in zip(*drawn, strict=True) for text in turn)

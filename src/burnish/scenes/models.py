@@ -39,7 +39,7 @@ SIZES = {"tiny": Size(1, 1, 1, 32, 1), "small": Size(4, 2, 4, 96, 2), "base": Si
 
 
 def bundled(name: str) -> Path:
-    """Folder of the bundled model `scenes-small` or `scenes-base`.
+    """Folder of a bundled model, such as `scenes-small`.
 
     Raises:
         ModelError: no bundled model has that name.

@@ -33,6 +33,22 @@ MATCH, SATURATION, AREA, NOISE = 5.0, 8.0, 8.0, 0.5
 """The raters: weights of graded match, mean saturation and coloured area (both 0–1), and Gumbel noise."""
 
 
+CARD = """---
+library_name: transformers
+license: apache-2.0
+---
+# burnish scenes preference
+
+A `CLIPModel` that scores how well a picture of coloured shapes fits a prompt, trained on the pairwise choices
+of simulated raters. It is imperfect on purpose: the raters are noisy and also like saturated colours and
+large objects, so that a model trained on this reward can learn to please it without drawing what was asked.
+
+- agrees with the raters on {agreement:.1%} of unseen pairs (the raters' own noise is in that number)
+- trained by `{command}`; the seed fixes data and initial weights, bits differ between machines
+- use: `burnish train rewards.0.name=scenes_preference`
+"""
+
+
 class Preference:
     """Scores images against prompts; higher is preferred. Differences are log-odds of being preferred."""
 
@@ -148,8 +164,8 @@ def main(argv: list[str] | None = None) -> int:
     """`burnish scenes preference`: rates pairs, trains the scorer, saves it."""
     parser = argparse.ArgumentParser(prog="burnish scenes preference", description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--pairs", type=int, default=60_000)
-    parser.add_argument("--steps", type=int, default=4000)
+    parser.add_argument("--pairs", type=int, default=30_000)
+    parser.add_argument("--steps", type=int, default=2500)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
@@ -179,6 +195,7 @@ def main(argv: list[str] | None = None) -> int:
         ]
         return scores[0] - scores[1]
 
+    agreement = 0.0
     for step in range(1, settings.steps + 1):
         rows = torch.randint(kept, (256,), device=settings.device)
         loss = torch.nn.functional.binary_cross_entropy_with_logits(margin(rows), preferred[rows].float())
@@ -198,6 +215,9 @@ def main(argv: list[str] | None = None) -> int:
                 flush=True,
             )
     settings.out.mkdir(parents=True, exist_ok=True)
+    command = f"burnish scenes preference --out FOLDER --pairs {settings.pairs} --steps {settings.steps}"
+    card = CARD.format(agreement=agreement, command=f"{command} --seed {settings.seed}")
+    (settings.out / "README.md").write_text(card, encoding="utf-8")
     model.to("cpu", torch.float16).save_pretrained(settings.out)
     tokenizer.save_pretrained(settings.out)
     processor.save_pretrained(settings.out)

@@ -264,7 +264,7 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--scenes", type=int, default=60_000, help="rendered training images")
     parser.add_argument("--autoencoder-steps", type=int, default=1500)
     parser.add_argument("--text-steps", type=int, default=1000)
-    parser.add_argument("--steps", type=int, default=16_000, help="flow-matching steps")
+    parser.add_argument("--steps", type=int, default=6000, help="flow-matching steps")
     parser.add_argument("--every", type=int, default=10**9, help="steps between snapshots OUT/step_N")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--lr", type=float, default=1e-3)

@@ -79,6 +79,7 @@ class Trainer:
             repeated = [chosen[i] for i in rollouts.prompt_B.tolist()]
             scores = self.rewards.score(images, repeated)
         reward_B = torch.from_numpy(scores.total_B)
+        self.last_rewards_B, self.last_groups_B = reward_B, rollouts.prompt_B
         advantage_B = self.advantage(reward_B, rollouts.prompt_B)
         credit = self._credit(step, rollouts, advantage_B, reward_B)
         numbers = self._update(step, rollouts, credit)

@@ -122,6 +122,7 @@ class Session:
                 self._record("start", 0)
                 self._evaluate(0, progress)
                 self._save(0)
+                progress.begin()
             else:
                 self.held_out = self.trainer.history[-1]["held_out"] if self.trainer.history else None
             for step in range(start + 1, settings.steps + 1):
