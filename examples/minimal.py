@@ -55,13 +55,8 @@ def main(iterations: int) -> None:
         # advantage: the one line that tells SLAS from DanceGRPO (advantages.grpo)
         advantage_B = advantages.clamp(advantages.slas(reward_B, rollouts.prompt_B, gamma=0.5), 5.0).float()
 
-<<<<<<< HEAD
-        # unit: which decisions share a ratio (units.fixed_chunks([2]) is one chunk of two)
-        unit_T = units.decision(len(rollouts.time_T))
-=======
         # unit: which decisions share a ratio (units.fixed_chunks([1, 2]) is two chunks)
-        unit_T = units.decision(len(rollouts.sigma_T))
->>>>>>> main
+        unit_T = units.decision(len(rollouts.time_T))
 
         # evaluate → objective → step; a rollout without advantage costs no backward
         optimizer.zero_grad()
