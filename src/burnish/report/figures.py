@@ -152,7 +152,7 @@ def _mean(story: Story, field: str) -> float | None:
 
 
 def _speed(story: Story) -> float | None:
-    """All images over all seconds of steps; a mean of rates would flatter a machine that was busy at times."""
+    """All images over all seconds of steps; a mean of rates would flatter a machine busy at times."""
     seconds = {step: value for step, value, _ in story.trained("seconds/step") if value}
     rates = {step: value for step, value, _ in story.trained("images_per_second") if value is not None}
     both = seconds.keys() & rates.keys()
