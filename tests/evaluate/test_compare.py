@@ -63,7 +63,7 @@ def test_what_makes_a_comparison_unfair_is_said(make):
     c = make("c", seed=0, reached=15)
     warnings = " | ".join(compare_runs([a, b, c]).warnings)
     assert "the recipes differ outside of algorithm and run, so gains are not comparable" in warnings
-    assert "train.lr (0.0002, 0.001)" in warnings
+    assert "train.lr (0.0003, 0.001)" in warnings
     assert "slas has several runs with seed 0" in warnings
     assert f"{c} was last evaluated at step 15 of 20" in warnings
     assert "different seeds (slas: 0; dance_grpo: 1)" in warnings

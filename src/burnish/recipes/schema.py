@@ -49,9 +49,7 @@ class Lora(Section):
 class Model(Section):
     """The policy: a bundled model's name or a local folder in the hub's diffusers format."""
 
-    path: str = Field(
-        default="scenes-small", description="scenes-small, or a folder with model_index.json."
-    )
+    path: str = Field(default="scenes-small", description="scenes-small, or a folder with model_index.json.")
     lora: Lora | None = Field(
         default=None, description="LoRA settings; null trains all weights of the transformer."
     )

@@ -79,7 +79,7 @@ def timings(story: Story) -> str:
         for i, (name, mean) in enumerate(phases)
     )
     rows += f"<tr><th>step</th><td>{tidy(whole or total)}</td><td></td></tr>"
-    speed = _mean(story, "images_per_second")
+    speed = _speed(story)
     note = f'<p class="note">{tidy(speed)} images a second on average.</p>' if speed is not None else ""
     head = "<tr><th>Phase</th><th>Mean seconds</th><th>Share</th></tr>"
     table = f'<table class="time"><thead>{head}</thead><tbody>{rows}</tbody></table>'
@@ -149,6 +149,14 @@ def _panel(title: str, lines: list[Series], kind: str) -> str:
 def _mean(story: Story, field: str) -> float | None:
     values = [value for _, value, _ in story.trained(field) if value is not None]
     return sum(values) / len(values) if values else None
+
+
+def _speed(story: Story) -> float | None:
+    """All images over all seconds of steps; a mean of rates would flatter a machine busy at times."""
+    seconds = {step: value for step, value, _ in story.trained("seconds/step") if value}
+    rates = {step: value for step, value, _ in story.trained("images_per_second") if value is not None}
+    both = seconds.keys() & rates.keys()
+    return sum(rates[s] * seconds[s] for s in both) / sum(seconds[s] for s in both) if both else None
 
 
 def _image(run: Path, name: Any) -> str | None:

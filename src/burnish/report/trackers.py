@@ -12,7 +12,8 @@ class TensorBoard:
     """Scalars of every event under `RUN/tensorboard`; takes the same calls as `EventLog`.
 
     Training fields are named `train/reward`, those of an evaluation `evaluate/scenes:test/scenes_strict`.
-    `start` is the step a resumed run continues from; points written after it by the earlier stretch are hidden.
+    `start` is the step a resumed run continues from; points that an earlier stretch wrote after it are
+    hidden.
     """
 
     def __init__(self, run: Path | str, start: int = 0) -> None:

@@ -46,7 +46,8 @@ prompts like "a red circle left of a blue star" and is often wrong.
 - strict accuracy, 10 ODE steps, 512 prompts: {strict_test:.3f} (trained compositions, unseen prompts),
   {strict_ood:.3f} (compositions never trained on); float32 weights before rounding to float16
 - trained by `{command}`; the seed fixes data and initial weights, bits differ between machines
-- use: `FluxPipeline.from_pretrained(folder)("a red circle", height=32, width=32, max_sequence_length=16)`
+- use: `FluxPipeline.from_pretrained(folder, dtype=torch.float32)`, then
+  `pipe("a red circle", height=32, width=32, num_inference_steps=10, max_sequence_length=16)`
 """
 
 
