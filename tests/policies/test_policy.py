@@ -37,11 +37,7 @@ def test_shapes_of_rollouts(policy: DenoisingPolicy) -> None:
     assert rollouts.latents_BT.shape == (6, 3, *shape)
     assert rollouts.final_B.shape == (6, *shape)
     assert rollouts.prompt_B.tolist() == [0, 0, 0, 1, 1, 1]
-<<<<<<< HEAD
-    assert rollouts.time_T.tolist() == pytest.approx([1.0, 0.8, 0.6])
-=======
-    assert rollouts.sigma_T.tolist() == pytest.approx([1.0, 8 / 9, 0.75])  # shift 2
->>>>>>> main
+    assert rollouts.time_T.tolist() == pytest.approx([1.0, 8 / 9, 0.75])  # shift 2
     assert policy.decode(rollouts.final_B, 4).shape == (6, 32, 32, 3)
 
 
