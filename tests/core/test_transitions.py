@@ -103,9 +103,7 @@ def test_sde_keeps_the_marginals_for_small_steps(name: str) -> None:
     """Gaussian data N(m, 0): mean (1-t) m and std t survive many small steps with the true velocity."""
     levels = torch.linspace(0.95, 0.3, 4001, dtype=torch.float64)
     mean, variance, m = 0.05 * 2.0, 0.95**2, 2.0
-    for t, (a, b, s) in zip(
-        levels[:-1].tolist(), _rows(transitions.FLOW[name](levels, 0.7)), strict=True
-    ):
+    for t, (a, b, s) in zip(levels[:-1].tolist(), _rows(transitions.FLOW[name](levels, 0.7)), strict=True):
         slope, offset = 1 / t, -m / t  # v = (x - (1-t) m)/t - m = x/t - m/t
         mean = a * mean + b * (slope * mean + offset)
         variance = (a + b * slope) ** 2 * variance + s**2
@@ -193,9 +191,7 @@ def test_ddim_is_the_paper_and_the_diffusers_scheduler(prediction: str, eta: flo
             else:
                 noise, clean = sqrt(bar) * out + sqrt(1 - bar) * x, sqrt(bar) * x - sqrt(1 - bar) * out
             spread = eta * sqrt((1 - following) / (1 - bar) * (1 - bar / following))
-            expected = (
-                sqrt(following) * clean + sqrt(1 - following - spread**2) * noise + spread * eps
-            )
+            expected = sqrt(following) * clean + sqrt(1 - following - spread**2) * noise + spread * eps
             assert a * x + b * out + s * eps == pytest.approx(expected, rel=1e-10, abs=1e-12)
 
 

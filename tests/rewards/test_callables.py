@@ -116,13 +116,13 @@ def test_what_cannot_be_imported_is_refused(file, tmp_path):
     assert "raised SyntaxError" in complaint(f"{tmp_path}/syntax.py:f")
 
 
-TRL = '''
+TRL = """
 def plain(completions, **kwargs):
     return [float(len(kwargs)) for _ in completions]
 
 def columned(prompts, completions, answer, log_extra=None):
     return [float(a) + len(p) + c.width for p, c, a in zip(prompts, completions, answer)]
-'''
+"""
 
 
 def test_trl_signatures_are_called_by_keyword(tmp_path) -> None:

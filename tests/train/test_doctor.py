@@ -53,12 +53,15 @@ def test_a_slow_reward_is_found(small_run: list[str], tmp_path: Any) -> None:
     file = tmp_path / "slow.py"
     source = "import time, random\ndef slow(images, prompts):\n    time.sleep(3)\n"
     file.write_text(source + "    return [random.random() for _ in images]\n")
-    assert "serve the reward" in faults([*small_run, f"rewards=[{{name: '{file}:slow'}}]"])[
-        "scoring is not the bottleneck"
-    ]
+    assert (
+        "serve the reward"
+        in faults([*small_run, f"rewards=[{{name: '{file}:slow'}}]"])["scoring is not the bottleneck"]
+    )
 
 
-def test_a_sampler_that_is_not_the_pipelines_is_found(tiny_flux: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sampler_that_is_not_the_pipelines_is_found(
+    tiny_flux: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     policy = load_policy(Model(path=tiny_flux), "cpu")
     assert doctor.same_images(policy, TEXTS, 3).ok
     schedule = policy.backbone.schedule

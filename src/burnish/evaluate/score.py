@@ -95,6 +95,12 @@ def summary(rows: list[dict[str, Any]], names: list[str]) -> list[dict[str, Any]
         error = float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else None
         mean = float(values.mean()) if len(values) else None
         found.append(
-            {"reward": name, "mean": mean, "se": error, "count": len(values), "unscored": len(rows) - len(values)}
+            {
+                "reward": name,
+                "mean": mean,
+                "se": error,
+                "count": len(values),
+                "unscored": len(rows) - len(values),
+            }
         )
     return found

@@ -128,7 +128,11 @@ def _parameters(function: Callable[..., Any], name: str) -> tuple[list[str], set
         return [], set(), [], False
     known = [p.name for p in parameters if p.name in ("completions", "prompts")]
     if "completions" in known:
-        rest = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY) and p.name not in known]
+        rest = [
+            p
+            for p in parameters
+            if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY) and p.name not in known
+        ]
         everything = any(p.kind is p.VAR_KEYWORD for p in parameters)
         return known, {p.name for p in rest}, [p.name for p in rest if p.default is p.empty], everything
     positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]

@@ -86,7 +86,9 @@ def reward_within_prompts(reward_B: Tensor, group_B: Tensor) -> Finding:
     inside = [reward_B[group_B == group] for group in groups]
     inside = [values[values.isfinite()] for values in inside]
     means = torch.stack([values.mean() for values in inside if len(values)])
-    within = float(torch.stack([values.var(unbiased=False) for values in inside if len(values)]).mean().sqrt())
+    within = float(
+        torch.stack([values.var(unbiased=False) for values in inside if len(values)]).mean().sqrt()
+    )
     across = float(means.std()) if len(means) > 1 else 0.0
     ok = within > 0.02 * across
     message = f"standard deviation {within:.3g} within a prompt, {across:.3g} across prompts"
@@ -108,7 +110,9 @@ def reward_time(seconds: dict[str, float]) -> Finding:
     """Scoring does not dominate."""
     share = seconds["reward"] / max(seconds["step"], 1e-9)
     ok = share < 0.5
-    message = f"scoring takes {seconds['reward']:.2f} s, sampling {seconds['sample']:.2f} s ({share:.0%} of a step)"
+    message = (
+        f"scoring takes {seconds['reward']:.2f} s, sampling {seconds['sample']:.2f} s ({share:.0%} of a step)"
+    )
     if not ok:
         message += ": serve the reward on its own device (burnish serve-reward), or batch it"
     return Finding("scoring is not the bottleneck", ok, message)
@@ -134,4 +138,3 @@ def time_left(step: float, steps: int) -> Finding:
     total = step * steps
     words = f"{total / 3600:.1f} h" if total > 5400 else f"{total / 60:.1f} min"
     return Finding("time", True, f"{step:.1f} s a step, {words} for train.steps {steps}, without evaluations")
-

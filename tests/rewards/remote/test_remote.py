@@ -139,6 +139,22 @@ def test_a_pickle_is_not_an_image() -> None:
         protocol.unpack_image(base64.b64encode(pickle.dumps([1])).decode())
 
 
+def half(handler: BaseHTTPRequestHandler, _: int) -> None:
+    handler.send_response(200)
+    handler.send_header("Content-Length", "100")
+    handler.end_headers()
+    handler.wfile.write(b'{"protocol": 1,')
+    handler.close_connection = True
+
+
+def silence(handler: BaseHTTPRequestHandler, _: int) -> None:
+    handler.send_response(200)
+    handler.send_header("Content-Length", "100")
+    handler.end_headers()
+    handler.wfile.flush()
+    time.sleep(2)
+
+
 LIES: dict[str, Callable[[BaseHTTPRequestHandler, int], None]] = {
     "wrong length": lambda h, n: reply(h, {"protocol": 1, "scores": [1.0]}),
     "NaN": lambda h, n: reply(h, b'{"protocol": 1, "scores": [NaN, 1, 2]}'),
@@ -150,6 +166,8 @@ LIES: dict[str, Callable[[BaseHTTPRequestHandler, int], None]] = {
     "huge body": lambda h, n: reply(h, b" " * 2**21),
     "500": lambda h, n: reply(h, {}, 500),
     "redirect": lambda h, n: reply(h, {}, 302),
+    "half a reply": half,
+    "silence after the headers": silence,
     "hang up": lambda h, n: h.connection.shutdown(socket.SHUT_RDWR),
 }
 

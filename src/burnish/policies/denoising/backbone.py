@@ -91,7 +91,9 @@ def size_of(pipe: Any, height: int | None, width: int | None, native: int, step:
     sizes = height or native, width or native
     for name, value in zip(("height", "width"), sizes, strict=True):
         if value % step:
-            raise ModelError(f"model.{name}={value} does not fit {type(pipe).__name__}: use a multiple of {step}")
+            raise ModelError(
+                f"model.{name}={value} does not fit {type(pipe).__name__}: use a multiple of {step}"
+            )
     return sizes
 
 

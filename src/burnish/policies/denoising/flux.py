@@ -39,7 +39,9 @@ class Flux:
         self.pipe = pipe
         self.denoiser = pipe.transformer
         embedded = self.denoiser.config.guidance_embeds
-        self.guidance = (3.5 if settings.guidance_scale is None else settings.guidance_scale) if embedded else None
+        self.guidance = (
+            (3.5 if settings.guidance_scale is None else settings.guidance_scale) if embedded else None
+        )
         self.text_tokens = min(settings.max_text_tokens, pipe.tokenizer_2.model_max_length, 512)
         native = pipe.vae.config.sample_size if pipe.vae.config.sample_size < 512 else 1024
         step = 2 * pipe.vae_scale_factor

@@ -66,9 +66,9 @@ class StableDiffusion:
 
     def predict(self, latents: Tensor, time_B: Tensor, condition: Condition) -> Tensor:
         """ε or v, [B, channels, height, width]."""
-        return self.denoiser(
-            latents, time_B, encoder_hidden_states=condition["sequence"], return_dict=False
-        )[0]
+        return self.denoiser(latents, time_B, encoder_hidden_states=condition["sequence"], return_dict=False)[
+            0
+        ]
 
     @torch.no_grad()
     def decode(self, latents: Tensor) -> np.ndarray:

@@ -47,7 +47,8 @@ class ZImage:
             list(texts), do_classifier_free_guidance=False, max_sequence_length=self.text_tokens
         )
         return [
-            {"sequence": row, "mask": torch.ones(len(row), dtype=torch.bool, device=row.device)} for row in rows
+            {"sequence": row, "mask": torch.ones(len(row), dtype=torch.bool, device=row.device)}
+            for row in rows
         ]
 
     def schedule(self, steps: int) -> Schedule:

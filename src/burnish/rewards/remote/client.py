@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import requests
+from urllib3.exceptions import HTTPError
 
 from burnish.errors import RewardError
 from burnish.rewards.remote import protocol
@@ -127,7 +128,7 @@ class RemoteReward:
                 return request()
             except _Refused:
                 raise
-            except (requests.RequestException, ValueError, _Failed) as problem:
+            except (requests.RequestException, HTTPError, OSError, ValueError, _Failed) as problem:
                 reason = " ".join(str(problem).split())[:200]
         raise _Failed(reason)
 
@@ -148,7 +149,7 @@ class RemoteReward:
             if response.status_code != 200:
                 raise _Failed(f"it answered {response.status_code}")
             received = bytearray()
-            for chunk in response.iter_content(2**14):
+            while chunk := response.raw.read1(2**14, decode_content=True):  # what has arrived, at once
                 received += chunk
                 if len(received) > self.max_reply:
                     raise _Failed(f"its reply is larger than {self.max_reply} bytes")

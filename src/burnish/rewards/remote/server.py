@@ -1,7 +1,5 @@
 """`burnish serve-reward`: any reward of burnish behind HTTP (`remote.protocol`)."""
 
-from __future__ import annotations
-
 import hmac
 import json
 import math
