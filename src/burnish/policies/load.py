@@ -118,8 +118,9 @@ def load_policy(settings: Model, device: str | torch.device = "auto", seed: int 
     for part in pipe.components.values():
         if isinstance(part, torch.nn.Module):
             part.eval().requires_grad_(False)
-    if isinstance(pipe.vae, AutoencoderKL):
-        pipe.vae.to(memory_format=torch.channels_last)
+    vae: Any = pipe.vae
+    if isinstance(vae, AutoencoderKL):  # the video autoencoders have five axes
+        vae.to(memory_format=torch.channels_last)
     pipe.to(place)
     backbone = BACKBONES[name](pipe, settings)
     if settings.lora is None:

@@ -23,7 +23,7 @@ from burnish.train.health import Finding
 from burnish.train.loop import Trainer
 
 PARITY = 2.0
-"""Levels of 255 by which burnish's image may differ from the pipeline's in float32; bfloat16 may ten times that."""
+"""Levels of 255 by which images may differ from the pipeline's in float32; ten times that in bfloat16."""
 
 
 def diagnose(recipe: Recipe) -> Iterator[Finding]:

@@ -5,7 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -17,8 +17,8 @@ import uvicorn
 from burnish.errors import RewardError
 from burnish.rewards.remote import protocol
 from burnish.rewards.remote.client import RemoteReward
-from burnish.rewards.reward import RewardSet
 from burnish.rewards.remote.server import application, serve
+from burnish.rewards.reward import RewardSet
 from burnish.types import Prompt
 
 PROMPTS = [Prompt("a red circle", {"answer": 3}), Prompt("a star"), Prompt("two blue squares")]
@@ -59,10 +59,8 @@ def lying(answer: Callable[[BaseHTTPRequestHandler, int], None]) -> Iterator[tup
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers["Content-Length"]))
             times.append(time.monotonic())
-            try:
+            with suppress(BrokenPipeError):
                 answer(self, len(times))
-            except BrokenPipeError:
-                pass
 
         def log_message(self, *_: Any) -> None:
             pass
@@ -110,7 +108,7 @@ def test_the_token_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_network_is_not_served_without_a_token() -> None:
-    with pytest.raises(RewardError, match="without|set BURNISH_REWARD_TOKEN"):
+    with pytest.raises(RewardError, match="set BURNISH_REWARD_TOKEN"):
         serve(RewardSet([("brightness", 1.0, brightness)]), "0.0.0.0", 1, None)
 
 

@@ -98,7 +98,7 @@ def size_of(pipe: Any, height: int | None, width: int | None, native: int, step:
 
 
 def shifted(scheduler: Any, steps: int, tokens: int) -> Schedule:
-    """A flow's levels from 1 to 1/steps, moved towards noise as the scheduler says for `tokens` image tokens."""
+    """A flow's levels from 1 to 1/steps, shifted as the scheduler says for `tokens` image tokens."""
     from diffusers.pipelines.flux.pipeline_flux import calculate_shift
 
     names = ("base_image_seq_len", "max_image_seq_len", "base_shift", "max_shift")
@@ -130,7 +130,7 @@ def to_uint8(pixels: Tensor) -> np.ndarray:
 
 
 def save_lora(pipe: Any, part: str, folder: Path) -> None:
-    """Writes `pytorch_lora_weights.safetensors` of `pipe.transformer` or `pipe.unet`, rank and alpha inside."""
+    """Writes `pytorch_lora_weights.safetensors` of `pipe.transformer` or `pipe.unet`, with rank and alpha."""
     from diffusers.training_utils import _collate_lora_metadata
     from peft.utils import get_peft_model_state_dict
 

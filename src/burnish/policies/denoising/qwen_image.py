@@ -1,4 +1,4 @@
-"""Qwen-Image: conditioning by a Qwen2.5-VL, packed 2×2 latents of a video autoencoder, norm-preserving guidance."""
+"""Qwen-Image: a Qwen2.5-VL reads the prompt; packed 2×2 latents of a video autoencoder; guidance keeps norms."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class QwenImage:
 
     @torch.no_grad()
     def encode(self, texts: list[str]) -> list[Condition]:
-        """Sequence [L, D] of each prompt's own length, and a mask of ones [L] that padding extends by zeros."""
+        """Sequence [L, D] of each prompt's own length, and ones [L] that padding extends by zeros."""
         sequence, mask = self.pipe.encode_prompt(texts, max_sequence_length=self.text_tokens)
         lengths = [sequence.shape[1]] * len(texts) if mask is None else mask.sum(1).tolist()
         return [

@@ -90,7 +90,8 @@ class RemoteReward:
         if not isinstance(about, dict) or about.get("protocol") != protocol.PROTOCOL:
             theirs = about.get("protocol") if isinstance(about, dict) else None
             raise RewardError(
-                f"reward {self.url} speaks protocol {theirs!r}, this burnish {protocol.PROTOCOL}: use one version"
+                f"reward {self.url} speaks protocol {theirs!r}, this burnish {protocol.PROTOCOL}: "
+                "use one version"
             )
         return about
 

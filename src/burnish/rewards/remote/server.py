@@ -107,7 +107,8 @@ def serve(rewards: RewardSet, host: str, port: int, token: str | None) -> None:
     """
     if host not in ("127.0.0.1", "localhost", "::1") and not token:
         raise RewardError(
-            f"serving on {host} opens the reward to the network: set {protocol.TOKEN_VARIABLE}, or stay on 127.0.0.1"
+            f"serving on {host} opens the reward to the network: set {protocol.TOKEN_VARIABLE}, "
+            "or stay on 127.0.0.1"
         )
     app = application(rewards, token)
     import uvicorn
