@@ -119,7 +119,8 @@ def sd3() -> StableDiffusion3Pipeline:
     )
     return StableDiffusion3Pipeline(
         transformer, FlowMatchEulerDiscreteScheduler(shift=3.0),
-        autoencoder(scaling_factor=1.5, shift_factor=0.1), text[0], clip, text[1], clip, T5EncoderModel(config), t5,
+        autoencoder(scaling_factor=1.5, shift_factor=0.1), text[0], clip, text[1], clip,
+        T5EncoderModel(config), t5,
     )  # fmt: skip
 
 

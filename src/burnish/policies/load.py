@@ -110,17 +110,14 @@ def load_policy(settings: Model, device: str | torch.device = "auto", seed: int 
     Raises:
         ModelError: the folder is missing, broken, of an unknown class, or does not fit the settings.
     """
-    from diffusers import AutoencoderKL
-
     place = pick_device(device) if isinstance(device, str) else device
     dtype = DTYPES[settings.dtype]
     pipe, name = load_pipeline(settings.path, dtype if settings.lora else torch.float32)
     for part in pipe.components.values():
         if isinstance(part, torch.nn.Module):
             part.eval().requires_grad_(False)
-    vae: Any = pipe.vae
-    if isinstance(vae, AutoencoderKL):  # the video autoencoders have five axes
-        vae.to(memory_format=torch.channels_last)
+    if type(pipe.vae).__name__ == "AutoencoderKL":  # others take video and have five axes
+        pipe.vae.to(memory_format=torch.channels_last)
     pipe.to(place)
     backbone = BACKBONES[name](pipe, settings)
     if settings.lora is None:

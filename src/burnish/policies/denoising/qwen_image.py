@@ -1,4 +1,4 @@
-"""Qwen-Image: a Qwen2.5-VL reads the prompt; packed 2×2 latents of a video autoencoder; guidance keeps norms."""
+"""Qwen-Image: a Qwen2.5-VL reads the prompt; packed latents of a video autoencoder; norm-kept guidance."""
 
 from __future__ import annotations
 
