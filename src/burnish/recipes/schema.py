@@ -81,6 +81,9 @@ class Reward(Section):
 
     name: str = "scenes_graded"
     weight: float = 1.0
+    options: dict[str, Any] = Field(
+        default={}, description="Keyword arguments of the reward, such as path: models/PickScore_v1."
+    )
 
     @property
     def label(self) -> str:
@@ -120,6 +123,10 @@ class Advantage(Section):
         default="scale_first", description="SLAS: std before or after the power."
     )
     clamp: float | None = Field(default=5.0, gt=0, description="Advantages are clamped to ±clamp; null: not.")
+    combine: Literal["sum", "gdpo"] = Field(
+        default="sum",
+        description="Several rewards: advantage of the weighted sum, or GDPO's weighted sum of advantages.",
+    )
 
 
 class Unit(Section):
