@@ -82,7 +82,7 @@ def gdpo(
     *,
     eps: float = 1e-4,
 ) -> Tensor:
-    """Several rewards without one drowning the other: advantages first, then their weighted sum (GDPO, 2601.05242).
+    """Several rewards without one drowning the others: a weighted sum of advantages (GDPO, 2601.05242).
 
     Every reward k gets an advantage of its own; Σ_k w_k·A_k is then divided by its batch std, so that the
     number of rewards does not change the scale of a step.

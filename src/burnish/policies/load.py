@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from burnish.errors import ModelError
+from burnish.policies.denoising.embeddings import EmbeddingCache, fingerprint
 from burnish.policies.denoising.flux import Flux
 from burnish.policies.denoising.policy import DenoisingPolicy
 from burnish.policies.denoising.qwen_image import QwenImage
@@ -99,17 +100,19 @@ def quiet(*libraries: str) -> None:
         logging.getLogger(library).setLevel(logging.ERROR)
 
 
-def load_policy(settings: Model, device: str | torch.device = "auto", seed: int = 0) -> DenoisingPolicy:
+def load_policy(settings: Model | str, device: str | torch.device = "auto", seed: int = 0) -> DenoisingPolicy:
     """The policy a recipe's `model` section describes.
 
     Args:
-        settings: the section; `path` may be a bundled name or a local diffusers folder.
+        settings: the section, or just its `path`: a bundled name or a local diffusers folder, whose
+            `model_index.json` decides the backbone.
         device: where it runs.
         seed: of fresh LoRA weights.
 
     Raises:
         ModelError: the folder is missing, broken, of an unknown class, or does not fit the settings.
     """
+    settings = Model(path=settings) if isinstance(settings, str) else settings
     place = pick_device(device) if isinstance(device, str) else device
     dtype = DTYPES[settings.dtype]
     pipe, name = load_pipeline(settings.path, dtype if settings.lora else torch.float32)
@@ -118,13 +121,21 @@ def load_policy(settings: Model, device: str | torch.device = "auto", seed: int 
             part.eval().requires_grad_(False)
     if type(pipe.vae).__name__ == "AutoencoderKL":  # others take video and have five axes
         pipe.vae.to(memory_format=torch.channels_last)
-    pipe.to(place)
+    denoiser = pipe.transformer if hasattr(pipe, "transformer") else pipe.unet
+    (denoiser if settings.offload else pipe).to(place)
     backbone = BACKBONES[name](pipe, settings)
     if settings.lora is None:
         backbone.denoiser.requires_grad_(True)
     else:
         add_lora(backbone, settings, seed)
-    return DenoisingPolicy(backbone, place, dtype)
+    if settings.gradient_checkpointing:
+        backbone.denoiser.enable_gradient_checkpointing()
+    if settings.compile:
+        backbone.denoiser.compile_repeated_blocks()
+    cache = None
+    if settings.embeddings is not None:
+        cache = EmbeddingCache(Path(settings.embeddings), fingerprint(folder_of(settings.path), settings))
+    return DenoisingPolicy(backbone, place, dtype, offload=settings.offload, cache=cache)
 
 
 def add_lora(backbone: Any, settings: Model, seed: int) -> None:

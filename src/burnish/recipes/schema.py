@@ -61,6 +61,18 @@ class Model(Section):
         ge=0,
         description="In sampling and training alike; null takes the model's own, 1 is none (Z-Image: 0).",
     )
+    gradient_checkpointing: bool = Field(
+        default=False, description="Recompute activations in the backward pass: less memory, a third more time."
+    )
+    offload: bool = Field(
+        default=False, description="Text encoders and autoencoder wait on the CPU while not in use."
+    )
+    embeddings: str | None = Field(
+        default=None, description="Folder of a cache of prompt embeddings, keyed by model and text."
+    )
+    compile: bool = Field(
+        default=False, description="torch.compile of the repeated blocks; pays in long GPU runs."
+    )
     max_text_tokens: int = Field(
         default=512, ge=1, description="Upper bound; the tokenizer's own limit applies too."
     )

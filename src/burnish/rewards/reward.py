@@ -42,6 +42,15 @@ class Scores:
     total_B: np.ndarray
     by_name: dict[str, np.ndarray]
 
+    @classmethod
+    def join(cls, parts: Sequence[Scores]) -> Scores:
+        """The scores of one batch that was scored in parts."""
+        names = parts[0].by_name
+        return cls(
+            np.concatenate([part.total_B for part in parts]),
+            {name: np.concatenate([part.by_name[name] for part in parts]) for name in names},
+        )
+
 
 class RewardSet:
     """Several rewards scored together; `total_B` is their weighted sum."""

@@ -57,7 +57,7 @@ def same_images(policy: DenoisingPolicy, texts: list[str], steps: int) -> Findin
     started = time.perf_counter()
     ours = policy.generate(texts, steps, seeds=seeds, rows=len(texts))
     took = time.perf_counter() - started
-    theirs = policy.backbone.pipeline_images(texts, steps, noise.to(policy.backbone.pipe.dtype))
+    theirs = policy.pipeline_images(texts, steps, noise.to(policy.backbone.pipe.dtype))
     distance = float(np.abs(ours.astype(float) - theirs).mean())
     allowed = PARITY * (1 if policy.dtype == torch.float32 else 10)
     message = f"mean difference {distance:.2f} of 255 levels over {len(texts)} images ({took:.1f} s)"

@@ -48,6 +48,10 @@ class Backbone(Protocol):
         """Conditions of the prompts, one each, without a batch axis; lengths may differ."""
         ...
 
+    def blank(self) -> Condition:
+        """A condition without content, of the length of a full prompt, for estimates."""
+        ...
+
     def schedule(self, steps: int) -> Schedule:
         """The pipeline's own noise levels."""
         ...

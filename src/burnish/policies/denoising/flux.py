@@ -56,6 +56,14 @@ class Flux:
         sequence, pooled, _ = self.pipe.encode_prompt(texts, texts, max_sequence_length=self.text_tokens)
         return [{"sequence": s, "pooled": p} for s, p in zip(sequence, pooled, strict=True)]
 
+    def blank(self) -> Condition:
+        """A condition without content, of the length of a full prompt, for estimates."""
+        config = self.denoiser.config
+        return {
+            "sequence": torch.zeros(self.text_tokens, config.joint_attention_dim),
+            "pooled": torch.zeros(config.pooled_projection_dim),
+        }
+
     def schedule(self, steps: int) -> Schedule:
         """The pipeline's levels for this resolution, dynamic shift included."""
         return backbone.shifted(self.pipe.scheduler, steps, self.latent_shape[0])

@@ -12,16 +12,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from burnish.core import divergences, ratios, transitions, units
 from burnish.engine import rng
 from burnish.policies.denoising.backbone import Backbone, Condition, collate
+from burnish.policies.denoising.embeddings import EmbeddingCache
 
 REMEMBERED = 2**30
 """Bytes of prompt embeddings kept on the device; the oldest go first."""
@@ -57,6 +58,19 @@ class Rollouts:
     def __len__(self) -> int:
         return len(self.latents_BT)
 
+    @classmethod
+    def join(cls, parts: list[Rollouts]) -> Rollouts:
+        """The parts of one batch as a whole."""
+        if len(parts) == 1:
+            return parts[0]
+        whole = ("latents_BT", "prediction_BT", "noise_BT", "prompt_B", "final_B")
+        change = torch.stack([part.l1rel_T * len(part) for part in parts]).sum(0)
+        return replace(
+            parts[0],
+            **{name: torch.cat([getattr(part, name) for part in parts]) for name in whole},
+            l1rel_T=change / sum(map(len, parts)),
+        )
+
 
 class DenoisingPolicy:
     """The one denoising loop, for every backbone.
@@ -65,10 +79,21 @@ class DenoisingPolicy:
         backbone: conditioning and prediction.
         device: where it runs.
         dtype: of the forward pass; trained weights and log-ratios stay float32.
+        offload: whether text encoders and autoencoder wait on the CPU while not in use.
+        cache: prompt embeddings on disk.
     """
 
-    def __init__(self, backbone: Backbone, device: torch.device, dtype: torch.dtype = torch.float32):
+    def __init__(
+        self,
+        backbone: Backbone,
+        device: torch.device,
+        dtype: torch.dtype = torch.float32,
+        *,
+        offload: bool = False,
+        cache: EmbeddingCache | None = None,
+    ):
         self.backbone, self.device, self.dtype = backbone, device, dtype
+        self.offload, self.cache = offload, cache
         self._embedded: dict[str, Condition] = {}
         self._reference: Any = None
 
@@ -86,10 +111,13 @@ class DenoisingPolicy:
         guided = self.backbone.guide is not None
         wanted = [*texts, self.backbone.unprompted] if guided else texts
         missing = [text for text in dict.fromkeys(wanted) if text not in self._embedded]
-        for start in range(0, len(missing), 64):
-            part = missing[start : start + 64]
-            for text, row in zip(part, self.backbone.encode(part), strict=True):
-                self._embedded[text] = {key: value.clone() for key, value in row.items()}
+        if self.cache:
+            found = {text: self.cache.get(text) for text in missing}
+            kept = {text: row for text, row in found.items() if row is not None}
+            self._embedded |= {text: {k: v.to(self.device) for k, v in row.items()} for text, row in kept.items()}
+            missing = [text for text in missing if text not in kept]
+        if missing:
+            self._embed(missing)
         rows = collate([self._embedded[text] for text in wanted])
         size = sum(value.nbytes for value in self._embedded[texts[0]].values())
         while len(self._embedded) * size > REMEMBERED:
@@ -98,6 +126,30 @@ class DenoisingPolicy:
             return rows
         twins = {f"unprompted_{key}": value[-1:].expand_as(value[:-1]) for key, value in rows.items()}
         return {key: value[:-1] for key, value in rows.items()} | twins
+
+    def _embed(self, texts: list[str]) -> None:
+        with self._present("text_encoder"):
+            for start in range(0, len(texts), 64):
+                part = texts[start : start + 64]
+                for text, row in zip(part, self.backbone.encode(part), strict=True):
+                    self._embedded[text] = {key: value.clone() for key, value in row.items()}
+                    if self.cache:
+                        self.cache.put(text, self._embedded[text])
+
+    @contextmanager
+    def _present(self, prefix: str) -> Iterator[None]:
+        """Inside, the pipeline's parts of this name are on the device; outside, if offloaded, on the CPU."""
+        parts = self.backbone.pipe.components.items() if self.offload else ()
+        modules = {name: part for name, part in parts if isinstance(part, nn.Module)}
+        resident = self.backbone.denoiser
+        mine = [part for name, part in modules.items() if name.startswith(prefix) and part is not resident]
+        for part in mine:
+            part.to(self.device)
+        try:
+            yield
+        finally:
+            for part in mine:
+                part.to("cpu")
 
     def predict(self, latents: Tensor, time_B: Tensor, condition: Condition, rows: int) -> Tensor:
         """Predictions [B, …] float32, in forwards of at most `rows` images (twice that when guided)."""
@@ -123,7 +175,6 @@ class DenoisingPolicy:
         unprompted, prompted = predicted.chunk(2)
         return backbone.guide(prompted, unprompted, backbone.guidance)
 
-    @torch.no_grad()
     def sample(
         self,
         texts: list[str],
@@ -144,16 +195,53 @@ class DenoisingPolicy:
             shared_noise: whether a group starts from the same initial noise.
             rows: images in one forward.
         """
-        prompt_B = torch.arange(len(texts)).repeat_interleave(group_size)
+        return Rollouts.join(
+            list(self.parts(texts, group_size, table, seed=seed, shared_noise=shared_noise, rows=rows))
+        )
+
+    @torch.no_grad()
+    def parts(
+        self,
+        texts: list[str],
+        group_size: int,
+        table: transitions.Table,
+        *,
+        seed: tuple[int | str, ...],
+        shared_noise: bool,
+        rows: int,
+    ) -> Iterator[Rollouts]:
+        """`sample`, as many whole groups at a time as fit in `rows` images (at least one group).
+
+        The noise is drawn for the whole batch and cut, so the parts do not change it; every part carries
+        the condition of all prompts.
+        """
         condition = self.condition(texts)
+        batch = len(texts) * group_size
+        starts = len(texts) if shared_noise else batch
+        shape = self.backbone.latent_shape
+        x_B = rng.noise((starts, *shape), *seed, "initial").repeat_interleave(batch // starts, 0)
+        size = max(1, rows // group_size) * group_size
+        for start in range(0, batch, size):
+            part = slice(start, min(start + size, batch))
+            yield self._roll(x_B[part], part, batch, group_size, table, seed, condition, rows)
+
+    def _roll(
+        self,
+        x: Tensor,
+        part: slice,
+        batch: int,
+        group_size: int,
+        table: transitions.Table,
+        seed: tuple[int | str, ...],
+        condition: Condition,
+        rows: int,
+    ) -> Rollouts:
+        """The denoising loop over the rollouts `part` of the batch."""
+        x = x.to(self.device, torch.float32)
+        prompt_B = torch.arange(batch)[part] // group_size
         spread = {key: value[prompt_B.to(value.device)] for key, value in condition.items()}
         steps = len(table.s_T)
         time_T = self.backbone.schedule(steps).time_T
-        shape = self.backbone.latent_shape
-        starts = len(texts) if shared_noise else len(prompt_B)
-        x = rng.noise((starts, *shape), *seed, "initial", device=self.device, dtype=torch.float32)
-        if shared_noise:
-            x = x[prompt_B.to(x.device)]
         kept: dict[str, list[Tensor]] = {"x": [], "v": [], "noise": []}
         change = []
         for t in range(steps):
@@ -162,7 +250,8 @@ class DenoisingPolicy:
             a, b, s = (float(row[t]) for row in (table.a_T, table.b_T, table.s_T))
             following = a * x + b * v
             if s > 0:
-                noise = rng.noise(x.shape, *seed, "transition", t, device=self.device, dtype=torch.float32)
+                whole = rng.noise((batch, *x.shape[1:]), *seed, "transition", t)
+                noise = whole[part].to(x.device)
                 following = following + s * noise
                 for name, value in (("x", x), ("v", v), ("noise", noise)):
                     kept[name].append(value)
@@ -245,7 +334,13 @@ class DenoisingPolicy:
 
     def decode(self, latents: Tensor, rows: int) -> np.ndarray:
         """uint8 images [B, H, W, 3]."""
-        return np.concatenate([self.backbone.decode(part) for part in latents.split(rows)])
+        with self._present("vae"):
+            return np.concatenate([self.backbone.decode(part) for part in latents.split(rows)])
+
+    def pipeline_images(self, texts: list[str], steps: int, noise: Tensor) -> np.ndarray:
+        """What the `diffusers` pipeline itself draws from this noise: uint8 [B, height, width, 3]."""
+        with self._present(""):
+            return self.backbone.pipeline_images(texts, steps, noise)
 
     def remember_reference(self) -> None:
         """Keeps today's weights as the reference of the divergence (LoRA needs no copy)."""

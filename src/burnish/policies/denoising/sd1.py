@@ -52,6 +52,11 @@ class StableDiffusion:
         sequence, _ = self.pipe.encode_prompt(texts, self.pipe.device, 1, False)
         return [{"sequence": row} for row in sequence]
 
+    def blank(self) -> Condition:
+        """A condition without content, of the length of a full prompt, for estimates."""
+        config = self.denoiser.config
+        return {"sequence": torch.zeros(self.pipe.tokenizer.model_max_length, config.cross_attention_dim)}
+
     def schedule(self, steps: int) -> Schedule:
         """The scheduler's own timesteps and noise levels, down to its final one."""
         scheduler = self.pipe.scheduler

@@ -43,6 +43,14 @@ class StableDiffusion3:
         )
         return [{"sequence": s, "pooled": p} for s, p in zip(sequence, pooled, strict=True)]
 
+    def blank(self) -> Condition:
+        """A condition without content, of the length of a full prompt, for estimates."""
+        config = self.denoiser.config
+        return {
+            "sequence": torch.zeros(self.pipe.tokenizer_max_length + self.text_tokens, config.joint_attention_dim),
+            "pooled": torch.zeros(config.pooled_projection_dim),
+        }
+
     def schedule(self, steps: int) -> Schedule:
         """The pipeline's levels; the shift is the scheduler's own, or follows the resolution."""
         from diffusers.pipelines.stable_diffusion_3.pipeline_stable_diffusion_3 import calculate_shift

@@ -51,6 +51,14 @@ class ZImage:
             for row in rows
         ]
 
+    def blank(self) -> Condition:
+        """A condition without content, of the length of a full prompt, for estimates."""
+        config = self.denoiser.config
+        return {
+            "sequence": torch.zeros(min(128, self.text_tokens), config.cap_feat_dim),
+            "mask": torch.ones(min(128, self.text_tokens), dtype=torch.bool, device="cpu"),
+        }
+
     def schedule(self, steps: int) -> Schedule:
         """The pipeline's levels for this resolution."""
         return backbone.shifted(self.pipe.scheduler, steps, self.latent_shape[1] * self.latent_shape[2] // 4)
