@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import tiny
 import torch
 
 from burnish.cli import main
@@ -85,6 +87,39 @@ def test_an_unbound_adapter_and_half_precision_weights_are_found(tiny_flux: str)
     assert "must be float32" in doctor.adapter_bound(policy).message
     policy.backbone.denoiser.requires_grad_(False)
     assert "nothing is trained" in doctor.adapter_bound(policy).message
+
+
+def test_an_adapter_that_is_switched_off_is_found(tiny_flux: str) -> None:
+    policy = load_policy(Model(path=tiny_flux, lora=Lora(rank=2)), "cpu")
+    denoiser: Any = policy.backbone.denoiser
+    for (
+        module
+    ) in denoiser.modules():  # as an adapter is that was merged, or bound to modules no longer called
+        if hasattr(module, "_disable_adapters"):
+            module._disable_adapters = True
+    finding = doctor.adapter_bound(policy)
+    assert not finding.ok
+    assert "changing them changes no prediction" in finding.message
+
+
+@pytest.mark.parametrize("name", list(tiny.PIPELINES))
+def test_times_in_half_precision_are_found(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy = load_policy(Model(path=tiny.save(name, tmp_path), height=32, width=32), "cpu")
+    assert doctor.exact_times(policy).ok
+    predict = policy.backbone.predict
+    monkeypatch.setattr(policy.backbone, "predict", lambda x, time_B, c: predict(x, time_B.bfloat16(), c))
+    finding = doctor.exact_times(policy)
+    assert not finding.ok
+    assert "the time in bfloat16: steps near each other" in finding.message
+
+
+def test_an_estimate_beyond_the_machine_is_found() -> None:
+    assert doctor.estimate_fits(0.1, torch.device("cpu")).ok
+    finding = doctor.estimate_fits(1e6, torch.device("cpu"))
+    assert not finding.ok
+    assert "model.gradient_checkpointing" in finding.message
 
 
 def test_noise_that_is_shared_by_a_whole_group_is_found(tiny_flux: str) -> None:

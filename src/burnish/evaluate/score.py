@@ -1,7 +1,8 @@
-"""`burnish score`: any reward over a folder of pictures with prompts.
+"""`burnish score`: any reward over a folder of pictures with prompts, or over a run's base and tuned model.
 
 A picture's prompt stands in `prompts.jsonl` beside it (`{"file": …, "prompt": …, …}`, as `burnish sample`
-writes it; further fields are the reward's columns), or in a text file of the same name.
+writes it; further fields are the reward's columns), or in a text file of the same name. Pictures of one
+prompt and size are a group.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ import numpy as np
 from PIL import Image
 
 from burnish.errors import DataError
-from burnish.recipes.schema import Reward
-from burnish.rewards.reward import load_rewards
+from burnish.evaluate.evaluate import evaluate_model
+from burnish.recipes.load import load_recipe
+from burnish.rewards.reward import load_rewards, read_reward
 from burnish.types import Prompt
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp")
@@ -28,18 +30,40 @@ def score_folder(folder: Path, rewards: list[str]) -> list[dict[str, Any]]:
         DataError: no pictures, a picture without a prompt, a prompt without a picture, a broken file.
     """
     pairs = find_pairs(folder)
-    scorer = load_rewards([Reward(name=name) for name in rewards])
+    scorer = load_rewards([read_reward(text) for text in rewards])
     rows: list[dict[str, Any]] = [{"file": path.name, "prompt": prompt.text} for path, prompt in pairs]
     sizes: dict[tuple[int, ...], list[int]] = {}
     pictures = [_read(path) for path, _ in pairs]
     for number, picture in enumerate(pictures):
         sizes.setdefault(picture.shape, []).append(number)
     for which in sizes.values():
-        scores = scorer.score(np.stack([pictures[i] for i in which]), [pairs[i][1] for i in which])
+        prompts = [pairs[i][1] for i in which]
+        texts = {text: group for group, text in enumerate(dict.fromkeys(p.text for p in prompts))}
+        groups = [texts[prompt.text] for prompt in prompts]
+        scores = scorer.score(np.stack([pictures[i] for i in which]), prompts, groups)
         for name, values in scores.by_name.items():
             for i, value in zip(which, values.tolist(), strict=True):
                 rows[i][name] = value if value == value else None
     return rows
+
+
+def score_run(run: Path, rewards: list[str]) -> list[dict[str, Any]]:
+    """A run's base and tuned model on its own evaluation prompts and noise, as `evaluate_model` rows."""
+    settings = load_recipe(str(run)).evaluation
+    return [
+        row
+        for base in (True, False)
+        for row in evaluate_model(
+            str(run),
+            prompts=settings.prompts,
+            rewards=rewards,
+            count=settings.count,
+            seed=settings.seed,
+            steps=settings.steps,
+            device="auto",
+            base=base,
+        )
+    ]
 
 
 def find_pairs(folder: Path) -> list[tuple[Path, Prompt]]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from burnish.engine.devices import find_device
 from burnish.errors import ModelError
 from burnish.policies.denoising.embeddings import EmbeddingCache, fingerprint
 from burnish.policies.denoising.flux import Flux
@@ -38,16 +39,10 @@ def pick_device(name: str) -> torch.device:
     Raises:
         ModelError: the device is not on this machine.
     """
-    if name == "auto":
-        accelerator = torch.accelerator.current_accelerator(check_available=True)
-        return accelerator or torch.device("cpu")
     try:
-        device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as problem:
-        reason = str(problem).splitlines()[0]
+        return find_device(name)
+    except ValueError as reason:
         raise ModelError(f"run.device={name!r} cannot be used here ({reason}); try auto or cpu") from None
-    return device
 
 
 def folder_of(path: str) -> Path:

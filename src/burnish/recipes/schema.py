@@ -62,7 +62,8 @@ class Model(Section):
         description="In sampling and training alike; null takes the model's own, 1 is none (Z-Image: 0).",
     )
     gradient_checkpointing: bool = Field(
-        default=False, description="Recompute activations in the backward pass: less memory, a third more time."
+        default=False,
+        description="Recompute activations in the backward pass: less memory, a third more time.",
     )
     offload: bool = Field(
         default=False, description="Text encoders and autoencoder wait on the CPU while not in use."

@@ -5,10 +5,10 @@ from __future__ import annotations
 import base64
 import io
 import os
+import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
-from urllib.parse import urlsplit
 
 import numpy as np
 from PIL import Image
@@ -17,6 +17,8 @@ from burnish.errors import RewardError
 
 PROMPT = "{prompt}"
 """Stands for the prompt in a question."""
+
+URL = re.compile(r"https?://([\w.-]+|\[[\da-fA-F:]+\])(:\d+)?(/\S*)?")
 
 KEYS = ("BURNISH_JUDGE_KEY", "OPENAI_API_KEY")
 """Environment variables that may hold the API's key, in this order."""
@@ -46,13 +48,15 @@ class Chat:
             import openai
         except ImportError:
             raise RewardError("reward judge needs the package openai: pip install 'burnish[judge]'") from None
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username:
+        if not URL.fullmatch(str(url)):
             raise RewardError(f"reward judge: url must look like http://HOST:PORT/v1, not {url!r}")
-        if question.count(PROMPT) != 1:
+        if str(question).count(PROMPT) != 1:
             raise RewardError(f"reward judge: the question must hold {PROMPT} once, where the prompt belongs")
-        if not (timeout > 0 and retries >= 0 and workers >= 1):
-            raise RewardError("reward judge: timeout must be above 0, retries at least 0, workers at least 1")
+        if not isinstance(timeout, int | float) or not timeout > 0:
+            raise RewardError(f"reward judge: timeout must be a number of seconds above 0, not {timeout!r}")
+        for name, number, least in (("retries", retries, 0), ("workers", workers, 1)):
+            if not isinstance(number, int) or number < least:
+                raise RewardError(f"reward judge: {name} must be a whole number from {least}, not {number!r}")
         self.model, self.question, self.workers = model, question, workers
         key = next((os.environ[name] for name in KEYS if os.environ.get(name)), "none")
         self.client = openai.OpenAI(base_url=url, api_key=key, timeout=timeout, max_retries=retries)
@@ -82,14 +86,15 @@ class Chat:
             return None
 
     def _request(self, images: Sequence[np.ndarray], prompt: str) -> str | None:
-        """The reply in full; None if it was cut off."""
+        """The reply's words; None if they were cut off or are no words."""
         content: list[Any] = [{"type": "image_url", "image_url": {"url": data_url(i)}} for i in images]
         content.append({"type": "text", "text": self.question.replace(PROMPT, prompt)})
         reply = self.client.chat.completions.create(
             model=self.model, messages=[{"role": "user", "content": content}], temperature=0
         )
         choice = reply.choices[0]
-        return None if choice.finish_reason == "length" else choice.message.content
+        words = choice.message.content
+        return words if isinstance(words, str) and choice.finish_reason != "length" else None
 
 
 def data_url(image: np.ndarray) -> str:

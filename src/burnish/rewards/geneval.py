@@ -18,7 +18,8 @@ import numpy as np
 
 from burnish.errors import RewardError
 from burnish.rewards import geneval_rules as rules
-from burnish.rewards.geneval_models import ColourNames, Detector, pick_device
+from burnish.rewards import hub
+from burnish.rewards.geneval_models import ColourNames, Detector
 from burnish.types import Prompt
 
 Score = Callable[[Sequence[np.ndarray], Sequence[Prompt]], list[float | None]]
@@ -52,7 +53,7 @@ def geneval(
     for name, value in (("threshold", threshold), ("counting_threshold", counting_threshold)):
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
             raise RewardError(f"reward geneval: {name} must be at least 0 and below 1, not {value!r}")
-    place = pick_device(device)
+    place = hub.pick_device(device, "geneval")
     find = Detector(detector, place)
     colours: Any = ColourNames(clip, place) if clip else None
     lowest = min(threshold, counting_threshold)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import cache
-from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ import torch
 import transformers
 from PIL import Image
 
-from burnish.errors import RewardError
+from burnish.rewards import hub
 from burnish.rewards.geneval_rules import COLOURS, Found, name_of
 
 BATCH = 8
@@ -37,13 +37,13 @@ class Detector:
     """
 
     def __init__(self, path: str, device: torch.device):
-        config = load(transformers.AutoConfig, path)
+        config = hub.load(transformers.AutoConfig, path, "geneval")
         self.boxes = type(config) in transformers.MODEL_FOR_OBJECT_DETECTION_MAPPING
         kind: Any = transformers.AutoModelForUniversalSegmentation
         if self.boxes:
             kind = transformers.AutoModelForObjectDetection
-        self.model = load(kind, path, use_safetensors=True).to(device).eval()
-        self.processor = load(transformers.AutoImageProcessor, path)
+        self.model = hub.load(kind, path, "geneval", use_safetensors=True).to(device).eval()
+        self.processor = hub.load(transformers.AutoImageProcessor, path, "geneval")
         self.names = {index: name_of(label) for index, label in config.id2label.items()}
 
     @torch.inference_mode()
@@ -53,9 +53,10 @@ class Detector:
             part = images[start : start + BATCH]
             inputs = self.processor(images=[Image.fromarray(image) for image in part], return_tensors="pt")
             outputs = self.model(**inputs.to(self.model.device))
-            yield from (self._from_boxes if self.boxes else self._from_masks)(
-                outputs, threshold, [image.shape[:2] for image in part]
-            )
+            # the library's post-processing of masks works on the CPU only
+            tensors = {key: value.cpu() for key, value in outputs.items() if isinstance(value, torch.Tensor)}
+            read = self._from_boxes if self.boxes else self._from_masks
+            yield from read(SimpleNamespace(**tensors), threshold, [image.shape[:2] for image in part])
 
     def _from_boxes(
         self, outputs: Any, threshold: float, sizes: list[tuple[int, int]]
@@ -76,7 +77,7 @@ class Detector:
         for result in results:
             found = []
             for segment, mask in zip(result["segments_info"], result["segmentation"], strict=False):
-                seen = mask.cpu().numpy() > 0
+                seen = mask.numpy() > 0
                 found.append(Found(self.names[segment["label_id"]], segment["score"], box_of(seen), seen))
             yield found
 
@@ -93,9 +94,9 @@ class ColourNames:
     """
 
     def __init__(self, path: str, device: torch.device):
-        self.model = load(transformers.CLIPModel, path, use_safetensors=True).to(device).eval()
-        self.tokenizer = load(transformers.AutoTokenizer, path)
-        self.processor = load(transformers.AutoImageProcessor, path)
+        self.model = hub.load(transformers.CLIPModel, path, "geneval", use_safetensors=True).to(device).eval()
+        self.tokenizer = hub.load(transformers.AutoTokenizer, path, "geneval")
+        self.processor = hub.load(transformers.AutoImageProcessor, path, "geneval")
         self.embed = cache(self._embed)
 
     @torch.inference_mode()
@@ -109,7 +110,10 @@ class ColourNames:
     def _embed(self, name: str) -> torch.Tensor:
         """Unit embeddings [10, D] of the colours of that class."""
         texts = [sentence.format(colour, name) for colour in COLOURS for sentence in SENTENCES]
-        tokens = self.tokenizer(texts, padding=True, return_tensors="pt").to(self.model.device)
+        longest = self.model.config.text_config.max_position_embeddings
+        tokens = self.tokenizer(
+            texts, padding=True, truncation=True, max_length=longest, return_tensors="pt"
+        ).to(self.model.device)
         said = self.model.text_projection(self.model.text_model(**tokens).pooler_output)
         said = torch.nn.functional.normalize(said, dim=-1).unflatten(0, (len(COLOURS), -1))
         return torch.nn.functional.normalize(said.mean(1), dim=-1)
@@ -127,29 +131,3 @@ def box_of(mask: np.ndarray) -> tuple[float, float, float, float]:
     """Left, top, right and bottom of a mask [H, W] with at least one pixel."""
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     return float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1)
-
-
-def load(kind: Any, path: str, **options: Any) -> Any:
-    """`kind.from_pretrained(path)`, from this machine only."""
-    if not Path(path).expanduser().is_dir():
-        raise RewardError(f"reward geneval: no folder {path}: download the model, then give its folder")
-    try:
-        return kind.from_pretrained(Path(path).expanduser(), local_files_only=True, **options)
-    except (OSError, ValueError, KeyError, ImportError) as problem:
-        reason = " ".join(str(problem).split())[:200]
-        raise RewardError(f"reward geneval: {path} cannot be loaded as {kind.__name__}: {reason}") from None
-
-
-def pick_device(name: str) -> torch.device:
-    """`auto` becomes the accelerator where there is one.
-
-    Raises:
-        RewardError: the device is not on this machine.
-    """
-    if name == "auto":
-        return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
-    try:
-        return torch.empty(1, device=name).device
-    except (RuntimeError, AssertionError) as problem:
-        reason = str(problem).splitlines()[0]
-        raise RewardError(f"reward geneval: device {name!r} cannot be used here ({reason})") from None

@@ -81,7 +81,7 @@ class Judge:
             self.low = self.high = 0.0
         if not self.low < self.high:
             raise RewardError(f"reward judge: scale must be two rising numbers like [1, 10], not {scale!r}")
-        question = question.replace("{low}", f"{self.low:g}").replace("{high}", f"{self.high:g}")
+        question = str(question).replace("{low}", f"{self.low:g}").replace("{high}", f"{self.high:g}")
         self.unscored = 0
         self.chat = Chat(url, model, question, timeout, retries, workers, shown=1)
 

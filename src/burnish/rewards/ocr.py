@@ -36,10 +36,11 @@ def ocr() -> Score:
         RewardError: a package is missing, or the recogniser lacks its models.
     """
     try:
+        import onnxruntime  # noqa: F401 (rapidocr looks for it only when it reads)
         import rapidocr
         from rapidfuzz.distance import Levenshtein
     except ImportError as error:
-        raise RewardError(f"reward ocr needs the package {error.name}: pip install 'burnish[ocr]'") from None
+        raise RewardError(f"reward ocr lacks a package ({error}): pip install 'burnish[ocr]'") from None
     read: Any = rapidocr.RapidOCR(params=_settings(Path(str(rapidocr.__file__)).parent / "models"))
 
     def score(images: Sequence[np.ndarray], prompts: Sequence[Prompt]) -> list[float | None]:

@@ -29,6 +29,19 @@ BUILT_IN = {
     "scenes_strict": "burnish.rewards.scenes:strict",
     "scenes_graded": "burnish.rewards.scenes:graded",
     "scenes_preference": "burnish.rewards.scenes:preference",
+    "clip_score": "burnish.rewards.learned.clip:clip_score",
+    "pickscore": "burnish.rewards.learned.clip:pickscore",
+    "hpsv2": "burnish.rewards.learned.clip:hpsv2",
+    "hpsv3": "burnish.rewards.learned.hpsv3:hpsv3",
+    "image_reward": "burnish.rewards.learned.image_reward:image_reward",
+    "aesthetic": "burnish.rewards.learned.aesthetic:aesthetic",
+    "ocr": "burnish.rewards.ocr:ocr",
+    "geneval": "burnish.rewards.geneval:geneval",
+    "judge": "burnish.rewards.judge:Judge",
+    "judge_pair": "burnish.rewards.judge:PairJudge",
+    "win_rate": "burnish.rewards.pairwise:win_rate",
+    "jpeg_compressibility": "burnish.rewards.jpeg:jpeg_compressibility",
+    "jpeg_incompressibility": "burnish.rewards.jpeg:jpeg_incompressibility",
 }
 """name -> module:maker; a maker takes the recipe's options and returns a function of images and prompts."""
 
@@ -190,16 +203,14 @@ def fitting(maker: Function, options: dict[str, Any], name: str, given: int = 0)
     """
     parameters = list(inspect.signature(maker).parameters.values())[given:]
     known = [p.name for p in parameters if p.kind is not p.VAR_KEYWORD]
-    if any(p.kind is p.VAR_KEYWORD for p in parameters):
-        return options
-    for key in options:
+    for key in options if len(known) == len(parameters) else ():
         if key not in known:
             close = difflib.get_close_matches(key, known, n=1)
             takes = ", ".join(known) or "none"
             hint = f"did you mean {close[0]}?" if close else f"it takes {takes}"
             raise RewardError(f"reward {name} has no option {key!r}: {hint}")
     for p in parameters:
-        if p.default is p.empty and p.name not in options:
+        if p.name in known and p.default is p.empty and p.name not in options:
             raise RewardError(f"reward {name} needs the option {p.name}: write options: {{{p.name}: …}}")
     return options
 

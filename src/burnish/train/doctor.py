@@ -5,22 +5,25 @@ Every check is a finding `(check, ok, message)`; a message that is not ok says w
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from burnish.data.prompts import load_prompts
 from burnish.engine import rng
 from burnish.policies.denoising.policy import DenoisingPolicy
-from burnish.policies.load import load_policy
+from burnish.policies.load import load_policy, pick_device
 from burnish.recipes.schema import Recipe
 from burnish.rewards.reward import load_rewards
 from burnish.train import health
 from burnish.train.health import Finding
 from burnish.train.loop import Trainer
+from burnish.train.plan import plan
 
 PARITY = 2.0
 """Levels of 255 by which images may differ from the pipeline's in float32; ten times that in bfloat16."""
@@ -30,7 +33,9 @@ def diagnose(recipe: Recipe) -> Iterator[Finding]:
     """Findings in the order in which a run would meet the faults."""
     prompts = load_prompts(recipe.data.prompts, recipe.data.column, recipe.data.limit)
     rewards = load_rewards(recipe.rewards)
+    yield estimate_fits(plan(recipe).gigabytes, pick_device(recipe.run.device))
     policy = load_policy(recipe.model, recipe.run.device, recipe.run.seed)
+    yield exact_times(policy)
     yield same_images(policy, [prompt.text for prompt in prompts[:2]], recipe.evaluation.steps)
     trainer = Trainer(recipe, policy, prompts, rewards)
     before = {name: value.detach().clone() for name, value in policy.parameters.items()}
@@ -45,7 +50,7 @@ def diagnose(recipe: Recipe) -> Iterator[Finding]:
     yield health.ledger_balances(trainer.counters)
     yield reward_time(trainer.seconds)
     yield memory(policy.device)
-    yield time_left(trainer.seconds["step"], recipe.train.steps)
+    yield time_left(trainer.seconds["step"], recipe.train.steps, metrics["images_per_second"])
 
 
 def same_images(policy: DenoisingPolicy, texts: list[str], steps: int) -> Finding:
@@ -66,8 +71,26 @@ def same_images(policy: DenoisingPolicy, texts: list[str], steps: int) -> Findin
     return Finding("images are the pipeline's own", distance <= allowed, message)
 
 
+def exact_times(policy: DenoisingPolicy) -> Finding:
+    """The denoiser is told the time in float32; bfloat16 has 8 bits and merges neighbouring steps."""
+    seen: list[Tensor] = []
+
+    def look(module: nn.Module, given: tuple[Any, ...], named: dict[str, Any]) -> None:
+        seen.append(named["timestep"] if "timestep" in named else given[1])
+
+    handle = policy.backbone.denoiser.register_forward_pre_hook(look, with_kwargs=True)
+    _probe(policy)
+    handle.remove()
+    kind = seen[0].dtype
+    ok = kind in (torch.float32, torch.float64)
+    message = f"the denoiser is told the time in {str(kind).removeprefix('torch.')}"
+    if not ok:
+        message += ": steps near each other look the same; pass times in float32 whatever model.dtype is"
+    return Finding("times are exact", ok, message)
+
+
 def adapter_bound(policy: DenoisingPolicy) -> Finding:
-    """Something is trained, and an adapter changes the prediction when its weights change."""
+    """Something is trained in float32, and the prediction follows it."""
     parameters = policy.parameters
     count = sum(value.numel() for value in parameters.values())
     if not parameters:
@@ -77,7 +100,24 @@ def adapter_bound(policy: DenoisingPolicy) -> Finding:
     message = f"{count / 1e6:.2f} M trained parameters, {count / whole:.1%} of the denoiser"
     if bad:
         message += f": {bad[0]} is {parameters[bad[0]].dtype}; trained weights must be float32"
-    return Finding("weights are trainable", not bad, message)
+        return Finding("weights are trainable", False, message)
+    other = {
+        name: value.detach() + 0.1 * value.detach().abs().mean() + 0.01 for name, value in parameters.items()
+    }
+    before = _probe(policy)
+    with policy.weights(other):
+        bound = not torch.equal(before, _probe(policy))
+    if not bound:
+        message += ": changing them changes no prediction; the adapter is off or bound to unused modules"
+    return Finding("weights are trainable", bound, message)
+
+
+@torch.no_grad()
+def _probe(policy: DenoisingPolicy) -> Tensor:
+    """One prediction, from fixed noise at the first time of the schedule."""
+    x = rng.noise((1, *policy.backbone.latent_shape), "probe", device=policy.device)
+    time_B = policy.backbone.schedule(4).time_T[1:2].to(policy.device, torch.float32)
+    return policy.predict(x, time_B, policy.condition(["a probe"]), rows=1)
 
 
 def reward_within_prompts(reward_B: Tensor, group_B: Tensor) -> Finding:
@@ -118,23 +158,39 @@ def reward_time(seconds: dict[str, float]) -> Finding:
     return Finding("scoring is not the bottleneck", ok, message)
 
 
+def estimate_fits(gigabytes: float, device: torch.device) -> Finding:
+    """The estimate of `burnish plan` against the memory there is."""
+    if device.type == "cuda":
+        there = torch.cuda.get_device_properties(device).total_memory / 1e9
+    else:
+        there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
+    ok = gigabytes < 0.95 * there
+    message = f"about {gigabytes:,.2f} of {there:,.0f} GB, by estimate"
+    if not ok:
+        message += ": set model.lora, model.offload, model.gradient_checkpointing, or lower sampling.rows"
+    return Finding("memory will do", ok, message)
+
+
 def memory(device: torch.device) -> Finding:
     """The step fitted, and by how much."""
     if device.type != "cuda":
         import resource
 
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-        return Finding("memory", True, f"peak {peak / 2**30:.1f} GiB of main memory")
+        return Finding("memory", True, f"peak {peak / 1e9:.1f} GB of main memory")
     peak, free = torch.cuda.max_memory_reserved(device), torch.cuda.get_device_properties(device).total_memory
     ok = peak < 0.95 * free
-    message = f"peak {peak / 2**30:.1f} of {free / 2**30:.1f} GiB"
+    message = f"peak {peak / 1e9:.1f} of {free / 1e9:.1f} GB"
     if not ok:
-        message += ": lower sampling.rows, or train with model.lora"
+        message += ": lower sampling.rows, or set model.lora, model.offload, model.gradient_checkpointing"
     return Finding("memory", ok, message)
 
 
-def time_left(step: float, steps: int) -> Finding:
+def time_left(step: float, steps: int, rate: float) -> Finding:
     """How long the run will take."""
     total = step * steps
     words = f"{total / 3600:.1f} h" if total > 5400 else f"{total / 60:.1f} min"
-    return Finding("time", True, f"{step:.1f} s a step, {words} for train.steps {steps}, without evaluations")
+    message = (
+        f"{step:.1f} s a step ({rate:.3g} images/s), {words} for train.steps {steps}, without evaluations"
+    )
+    return Finding("time", True, message)

@@ -7,6 +7,9 @@ while they run there, attention included; activations are the tensors that autog
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,48 +84,41 @@ def plan(recipe: Recipe) -> Plan:
     counts = {name: sum(p.numel() for p in part.parameters()) for name, part in modules.items()}
     denoiser = next(name for name, part in modules.items() if part is backbone.denoiser)
     trained = sum(p.numel() for p in backbone.denoiser.parameters() if p.requires_grad)
+    if settings.lora:
+        counts[denoiser] -= trained
     first, last = recipe.trained_steps
     batch = sampling.prompts_per_step * sampling.group_size
-    width = 2 if settings.dtype == "bfloat16" else 4
 
     forward, working = measure_forward(backbone)
     update, kept = measure_update(backbone, settings)
     decode, pixels = measure_decode(backbone)
     guided = 2 if backbone.guide else 1
-    tokens = max(next(iter(backbone.blank().values())).shape[0], 1)
+    tokens = next(iter(backbone.blank().values())).shape[0]
+    texts = sum(count for name, count in counts.items() if name.startswith("text_encoder"))
+    decisions = batch * (last - first)
 
-    # Frozen weights are held in the recipe's dtype with LoRA; with full training all are float32.
-    each = width if settings.lora else 4
-    resident = counts[denoiser] * each + (trained * 4 if settings.lora else 0)
-    resident += trained * (4 + 8 + (4 if recipe.train.ema is not None else 0))
-    if recipe.algorithm.divergence.name != "none" and not settings.lora:
-        resident += trained * 4
-    others = {name: count * each for name, count in counts.items() if name != denoiser}
-    texts = sum(size for name, size in others.items() if name.startswith("text_encoder"))
+    frozen = 2 if settings.lora and settings.dtype == "bfloat16" else 4  # bytes a weight that is not trained
+    copies = 1 if recipe.train.ema is not None else 0
+    copies += recipe.algorithm.divergence.name != "none" and settings.lora is None
+    always = counts[denoiser] * frozen if settings.lora else 0
+    always += trained * 4 * (4 + copies)  # weight, gradient, two moments, averages
+    others = {name: count * frozen for name, count in counts.items() if name != denoiser}
     waiting = 0 if settings.offload else sum(others.values())
-    latents = 1
-    for size in backbone.latent_shape:
-        latents *= size
-    rollouts = batch * (last - first) * 3 * latents * 4
-    rows = min(sampling.rows, batch) * guided
-    encoder = sum(counts[name] for name in counts if name.startswith("text_encoder"))
-    return Plan(
-        counts,
-        trained,
-        [
-            Phase("encode", 2.0 * encoder * tokens * sampling.prompts_per_step,
-                  (resident + max(waiting, texts)) / 1e9),
-            Phase("sample", float(forward) * guided * batch * sampling.steps,
-                  (resident + waiting + rollouts + rows * working) / 1e9),
-            Phase("decode", float(decode) * batch,
-                  (resident + max(waiting, others.get("vae", 0)) + rollouts + min(sampling.rows, batch) * pixels)
-                  / 1e9),
-            Phase("train", float(update) * guided * batch * (last - first),
-                  (resident + waiting + rollouts + min(sampling.rows, batch * (last - first)) * guided * kept)
-                  / 1e9),
-        ],
-        recipe.train.steps,
-    )  # fmt: skip
+    kept_rollouts = decisions * 3 * math.prod(backbone.latent_shape) * 4
+
+    def phase(name: str, flops: float, *memory: float) -> Phase:
+        return Phase(name, float(flops), (always + sum(memory)) / 1e9)
+
+    rows, stacked = min(sampling.rows, batch), min(sampling.rows, decisions)
+    encoding = 2 * texts * tokens * sampling.prompts_per_step
+    phases = [
+        phase("encode", encoding, max(waiting, texts * frozen)),
+        phase("sample", forward * guided * batch * sampling.steps,
+              waiting, kept_rollouts, rows * guided * working),
+        phase("decode", decode * batch, max(waiting, others.get("vae", 0)), kept_rollouts, rows * pixels),
+        phase("train", update * guided * decisions, waiting, kept_rollouts, stacked * guided * kept),
+    ]  # fmt: skip
+    return Plan(counts, trained, phases, recipe.train.steps)
 
 
 def skeleton(settings: Model) -> tuple[Any, Any]:
@@ -186,8 +182,8 @@ def _inputs(backbone: Any) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
 
 def measure_forward(backbone: Any) -> tuple[int, int]:
     """FLOPs and working bytes of one unguided prediction for one image."""
-    largest = _Largest()
-    with torch.no_grad(), FlopCounterMode(display=False) as counter, largest:
+    largest = _Largest(backbone.denoiser)
+    with torch.no_grad(), FlopCounterMode(display=False) as counter, largest, _fused_attention():
         backbone.predict(*_inputs(backbone))
     return counter.get_total_flops(), largest.bytes
 
@@ -195,7 +191,7 @@ def measure_forward(backbone: Any) -> tuple[int, int]:
 def measure_update(backbone: Any, settings: Model) -> tuple[int, int]:
     """FLOPs of one prediction with its backward pass, and the bytes autograd keeps for it."""
     denoiser = backbone.denoiser
-    owned = {p.untyped_storage()._cdata for p in denoiser.parameters()}
+    owned = _storages(denoiser)
 
     def run() -> tuple[int, int]:
         kept: dict[int, int] = {}
@@ -208,7 +204,7 @@ def measure_update(backbone: Any, settings: Model) -> tuple[int, int]:
             return value
 
         holders: list[Any] = []
-        with FlopCounterMode(display=False) as counter:
+        with FlopCounterMode(display=False) as counter, _fused_attention():
             with saved_tensors_hooks(keep, lambda value: value):
                 predicted = backbone.predict(*_inputs(backbone))
             predicted.sum().backward()
@@ -232,23 +228,46 @@ def measure_decode(backbone: Any) -> tuple[int, int]:
     shape = [1, channels, backbone.height // scale, backbone.width // scale]
     if type(vae).__name__ != "AutoencoderKL":
         shape.insert(2, 1)
-    largest = _Largest()
+    largest = _Largest(vae)
     with torch.no_grad(), FlopCounterMode(display=False) as counter, largest:
         vae.decode(torch.zeros(shape, dtype=vae.dtype, device="meta"), return_dict=False)
     return counter.get_total_flops(), largest.bytes
 
 
-class _Largest(TorchDispatchMode):
-    """The most bytes that one operation reads and writes, weights left out: a floor of the working set."""
+@contextmanager
+def _fused_attention() -> Iterator[None]:
+    """Inside, attention is one kernel that never holds the matrix of scores, as on accelerators."""
+    original = nn.functional.scaled_dot_product_attention
 
-    bytes = 0
+    def fused(
+        query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None, *_: Any, **__: Any
+    ) -> Tensor:
+        if attn_mask is not None:
+            attn_mask = attn_mask.to(query.dtype).expand(*query.shape[:3], key.shape[2])
+        return torch.ops.aten._scaled_dot_product_efficient_attention(query, key, value, attn_mask, True)[0]
+
+    nn.functional.scaled_dot_product_attention = fused
+    try:
+        yield
+    finally:
+        nn.functional.scaled_dot_product_attention = original
+
+
+class _Largest(TorchDispatchMode):
+    """The most bytes that one operation reads and writes beside weights: a floor of the working set."""
+
+    def __init__(self, module: nn.Module):
+        super().__init__()
+        self.owned, self.bytes = _storages(module), 0
 
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = function(*args, **(kwargs or {}))
-        tensors = [
-            leaf
-            for leaf in tree_leaves((args, result))
-            if isinstance(leaf, Tensor) and not isinstance(leaf, nn.Parameter)
-        ]
-        self.bytes = max(self.bytes, sum(tensor.nbytes for tensor in tensors))
+        tensors = [leaf for leaf in tree_leaves((args, result)) if isinstance(leaf, Tensor)]
+        mine = [tensor.nbytes for tensor in tensors if tensor.untyped_storage()._cdata not in self.owned]
+        self.bytes = max(self.bytes, sum(mine))
         return result
+
+
+def _storages(module: nn.Module) -> set[int]:
+    """Identities of the storages of its parameters and buffers."""
+    return {value.untyped_storage()._cdata for value in (*module.parameters(), *module.buffers())}

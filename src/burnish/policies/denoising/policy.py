@@ -112,10 +112,10 @@ class DenoisingPolicy:
         wanted = [*texts, self.backbone.unprompted] if guided else texts
         missing = [text for text in dict.fromkeys(wanted) if text not in self._embedded]
         if self.cache:
-            found = {text: self.cache.get(text) for text in missing}
-            kept = {text: row for text, row in found.items() if row is not None}
-            self._embedded |= {text: {k: v.to(self.device) for k, v in row.items()} for text, row in kept.items()}
-            missing = [text for text in missing if text not in kept]
+            for text in missing:
+                if row := self.cache.get(text):
+                    self._embedded[text] = {name: value.to(self.device) for name, value in row.items()}
+            missing = [text for text in missing if text not in self._embedded]
         if missing:
             self._embed(missing)
         rows = collate([self._embedded[text] for text in wanted])

@@ -45,9 +45,9 @@ class StableDiffusion3:
 
     def blank(self) -> Condition:
         """A condition without content, of the length of a full prompt, for estimates."""
-        config = self.denoiser.config
+        config, tokens = self.denoiser.config, self.pipe.tokenizer_max_length + self.text_tokens
         return {
-            "sequence": torch.zeros(self.pipe.tokenizer_max_length + self.text_tokens, config.joint_attention_dim),
+            "sequence": torch.zeros(tokens, config.joint_attention_dim),
             "pooled": torch.zeros(config.pooled_projection_dim),
         }
 

@@ -110,6 +110,11 @@ def serve(rewards: RewardSet, host: str, port: int, token: str | None) -> None:
             f"serving on {host} opens the reward to the network: set {protocol.TOKEN_VARIABLE}, "
             "or stay on 127.0.0.1"
         )
+    if rewards.needs_groups:
+        raise RewardError(
+            f"{rewards.needs_groups[0]} looks at several images of a prompt at once and cannot be served "
+            "one by one: serve the reward it is over, and compare on the client"
+        )
     app = application(rewards, token)
     import uvicorn
 

@@ -1,0 +1,1 @@
+"""Learned rewards of the field, computed by transformers' models from local checkpoints."""
