@@ -30,9 +30,9 @@ def train(rest: list[str]) -> None:
 
         print(dump_yaml(recipe), end="")
         return
-    from burnish.train import run
+    from burnish.train.run import train as start
 
-    print_folder(resumable(recipe.run.dir, lambda: run.train(recipe)))
+    print_folder(resumable(recipe.run.dir, lambda: start(recipe)))
 
 
 def resume(rest: list[str]) -> None:
@@ -41,9 +41,9 @@ def resume(rest: list[str]) -> None:
     parser.add_argument("run", metavar="RUN", help="folder of the run")
     parser.add_argument("--steps", type=at_least(0), help="new total of training steps")
     options = parser.parse_intermixed_args(rest)
-    from burnish.train import run
+    from burnish.train.run import resume as go_on
 
-    print_folder(resumable(options.run, lambda: run.resume(Path(options.run), steps=options.steps)))
+    print_folder(resumable(options.run, lambda: go_on(Path(options.run), steps=options.steps)))
 
 
 def doctor(rest: list[str]) -> None:
@@ -66,17 +66,18 @@ def plan(rest: list[str]) -> None:
     parser = parser_of(plan, "[RECIPE] [key.sub=value …]")
     parser.add_argument("words", nargs="*", metavar="RECIPE key.sub=value", help="as for burnish train")
     recipe = recipe_of(parser.parse_intermixed_args(rest).words)
-    from burnish.train import plan as estimate
+    from burnish.train.plan import CARDS, UTILISATION
+    from burnish.train.plan import plan as estimate
 
-    found = estimate.plan(recipe)
+    found = estimate(recipe)
     sizes = [[name, f"{count / 1e6:,.1f}"] for name, count in found.parameters.items()]
     print_table("", ["network", "million parameters"], [*sizes, ["trained", f"{found.trained / 1e6:,.1f}"]])
     rows = [[p.name, f"{p.flops / 1e12:,.3g}", f"{p.gigabytes:,.2f}"] for p in found.phases]
     print_table("", ["phase of a step", "TFLOP", "GB"], rows)
     fits = [
         [name, "yes" if found.gigabytes < 0.95 * size else "no", f"{found.hours(speed):,.2g}"]
-        for name, (size, speed) in estimate.CARDS.items()
+        for name, (size, speed) in CARDS.items()
     ]
-    share = f"{estimate.UTILISATION:.0%}"
+    share = f"{UTILISATION:.0%}"
     print_table("", ["card", "fits", f"hours for {found.steps} steps at {share} of its bf16 peak"], fits)
     print("An estimate: evaluations, rewards and the allocator's slack are not in it.")
