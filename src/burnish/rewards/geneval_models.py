@@ -15,6 +15,9 @@ from PIL import Image
 from burnish.rewards import hub
 from burnish.rewards.geneval_rules import COLOURS, Found, name_of
 
+DETECTOR, CLIP = "a detector trained on COCO", "openai/clip-vit-large-patch14"
+"""What a complaint says to download."""
+
 BATCH = 8
 """Images that the detector sees at a time."""
 
@@ -37,13 +40,13 @@ class Detector:
     """
 
     def __init__(self, path: str, device: torch.device):
-        config = hub.load(transformers.AutoConfig, path, "geneval")
+        config = hub.load("geneval", transformers.AutoConfig, path, DETECTOR)
         self.boxes = type(config) in transformers.MODEL_FOR_OBJECT_DETECTION_MAPPING
         kind: Any = transformers.AutoModelForUniversalSegmentation
         if self.boxes:
             kind = transformers.AutoModelForObjectDetection
-        self.model = hub.load(kind, path, "geneval", use_safetensors=True).to(device).eval()
-        self.processor = hub.load(transformers.AutoImageProcessor, path, "geneval")
+        self.model = hub.load("geneval", kind, path, DETECTOR, use_safetensors=True).to(device).eval()
+        self.processor = hub.load("geneval", transformers.AutoImageProcessor, path, DETECTOR)
         self.names = {index: name_of(label) for index, label in config.id2label.items()}
 
     @torch.inference_mode()
@@ -94,9 +97,11 @@ class ColourNames:
     """
 
     def __init__(self, path: str, device: torch.device):
-        self.model = hub.load(transformers.CLIPModel, path, "geneval", use_safetensors=True).to(device).eval()
-        self.tokenizer = hub.load(transformers.AutoTokenizer, path, "geneval")
-        self.processor = hub.load(transformers.AutoImageProcessor, path, "geneval")
+        self.model = (
+            hub.load("geneval", transformers.CLIPModel, path, CLIP, use_safetensors=True).to(device).eval()
+        )
+        self.tokenizer = hub.load("geneval", transformers.AutoTokenizer, path, CLIP)
+        self.processor = hub.load("geneval", transformers.AutoImageProcessor, path, CLIP)
         self.embed = cache(self._embed)
 
     @torch.inference_mode()

@@ -142,14 +142,15 @@ def skeleton(settings: Model) -> tuple[Any, Any]:
         if kind is None:
             parts[part] = None
             continue
-        cls = getattr(diffusers if library == "diffusers" else transformers, kind)
+        cls: Any = getattr(diffusers if library == "diffusers" else transformers, kind)
         try:
             with torch.device("meta"):
                 if isinstance(cls, type) and issubclass(cls, diffusers.ModelMixin):
                     parts[part] = cls.from_config(cls.load_config(folder / part)).to(dtype).eval()
                 elif isinstance(cls, type) and issubclass(cls, transformers.PreTrainedModel):
-                    config = cls.config_class.from_pretrained(folder / part)
-                    parts[part] = cls(config).to(dtype).eval()
+                    configuration: Any = cls.config_class
+                    network: Any = cls(configuration.from_pretrained(folder / part))
+                    parts[part] = network.to(dtype).eval()
         except (OSError, ValueError) as problem:
             raise ModelError(f"{folder / part} could not be read: {str(problem).splitlines()[0]}") from None
         if part not in parts:

@@ -64,10 +64,11 @@ class Rollouts:
         if len(parts) == 1:
             return parts[0]
         whole = ("latents_BT", "prediction_BT", "noise_BT", "prompt_B", "final_B")
+        joined: dict[str, Any] = {name: torch.cat([getattr(part, name) for part in parts]) for name in whole}
         change = torch.stack([part.l1rel_T * len(part) for part in parts]).sum(0)
         return replace(
             parts[0],
-            **{name: torch.cat([getattr(part, name) for part in parts]) for name in whole},
+            **joined,
             l1rel_T=change / sum(map(len, parts)),
         )
 

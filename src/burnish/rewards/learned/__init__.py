@@ -1,1 +1,0 @@
-"""Learned rewards of the field, computed by transformers' models from local checkpoints."""
