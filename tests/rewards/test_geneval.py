@@ -305,7 +305,9 @@ def complaint(*args, prompt=None, **options) -> str:
 
 
 def test_what_does_not_fit_is_refused_at_the_start(yolos, tmp_path):
-    assert f"no folder {tmp_path}/none; download a detector trained on COCO there" in complaint(f"{tmp_path}/none")
+    assert f"no folder {tmp_path}/none; download a detector trained on COCO there" in complaint(
+        f"{tmp_path}/none"
+    )
     assert "no folder facebook/mask2former-swin-small-coco-instance" in complaint(
         "facebook/mask2former-swin-small-coco-instance"
     )
