@@ -31,8 +31,9 @@ def main(iterations: int) -> None:
     sampler = PromptSampler(len(prompts), SEED)
 
     # one affine row a step: x' = a·x + b·v + s·ε; stochastic inside the window, the plain ODE outside
-    sigmas = policy.backbone.sigmas(STEPS)
-    table = transitions.flow_sde(sigmas, eta=0.7).window(*WINDOW, sigmas)
+    schedule = policy.backbone.schedule(STEPS)
+    plain = transitions.table("ode", schedule)
+    table = transitions.table("flow_sde", schedule, eta=0.7).window(*WINDOW, plain)
 
     for iteration in range(1, iterations + 1):
         # sample: PROMPTS × GROUP rollouts, the initial noise shared within a group
@@ -41,7 +42,6 @@ def main(iterations: int) -> None:
             [prompt.text for prompt in chosen],
             GROUP,
             table,
-            STEPS,
             seed=(SEED, "train", iteration),
             shared_noise=True,
             rows=ROWS,
@@ -56,7 +56,7 @@ def main(iterations: int) -> None:
         advantage_B = advantages.clamp(advantages.slas(reward_B, rollouts.prompt_B, gamma=0.5), 5.0).float()
 
         # unit: which decisions share a ratio (units.fixed_chunks([1, 2]) is two chunks)
-        unit_T = units.decision(len(rollouts.sigma_T))
+        unit_T = units.decision(len(rollouts.time_T))
 
         # evaluate → objective → step; a rollout without advantage costs no backward
         optimizer.zero_grad()

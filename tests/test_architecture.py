@@ -102,6 +102,14 @@ def dotted(node: ast.AST) -> str:
     return node.id if isinstance(node, ast.Name) else ""
 
 
+def restricted(call: ast.Call) -> bool:
+    """torch's own reader of tensors, which runs nothing."""
+    return any(
+        k.arg == "weights_only" and isinstance(k.value, ast.Constant) and k.value.value is True
+        for k in call.keywords
+    )
+
+
 def offences(code: ast.AST) -> list[str]:
     found = [
         m
@@ -110,8 +118,9 @@ def offences(code: ast.AST) -> list[str]:
     ]
     for node in ast.walk(code):
         if isinstance(node, ast.Call):
-            if dotted(node.func) in FORBIDDEN:
-                found.append(dotted(node.func))
+            name = dotted(node.func)
+            if name in FORBIDDEN and not (name == "torch.load" and restricted(node)):
+                found.append(name)
             found += [
                 "shell=True"
                 for k in node.keywords
@@ -131,6 +140,7 @@ def test_nothing_runs_code_from_data(path):
         "import pickle",
         "def f():\n    eval('1')",
         "import torch\ntorch.load('x')",
+        "import torch\ntorch.load('x', weights_only=False)",
         "subprocess.run('x', shell=True)",
     ],
 )
@@ -138,5 +148,6 @@ def test_the_search_for_offences_finds_them(code):
     assert offences(ast.parse(code))
 
 
-def test_a_model_in_evaluation_mode_is_no_offence():
-    assert offences(ast.parse("model.eval()")) == []
+@pytest.mark.parametrize("code", ["model.eval()", "import torch\ntorch.load('x', weights_only=True)"])
+def test_harmless_code_is_no_offence(code):
+    assert offences(ast.parse(code)) == []

@@ -214,3 +214,33 @@ def test_slas_arguments_are_checked() -> None:
         advantages.slas(REWARD, GROUP, gamma=-0.1)
     with pytest.raises(ValueError, match="order='other' is unknown; use 'scale_first' or 'power_first'"):
         advantages.slas(REWARD, GROUP, order="other")
+
+
+def test_gdpo_by_hand() -> None:
+    """Two groups of two; the second reward is a hundred times larger and does not drown the first."""
+    reward_BK = torch.tensor([[1.0, 0.0], [0.0, 100.0], [0.0, 0.0], [1.0, 100.0]], dtype=torch.float64)
+    group_B = torch.tensor([0, 0, 1, 1])
+    weight_K = torch.tensor([1.0, 0.5], dtype=torch.float64)
+    half = 0.5**0.5  # (1 − ½) / std of 0 and 1
+    total = torch.tensor([half - 0.5 * half, -half + 0.5 * half, -half - 0.5 * half, half + 0.5 * half])
+    expected = total / total.square().mean().sqrt()
+    found = advantages.gdpo(advantages.grpo, reward_BK, weight_K, group_B)
+    torch.testing.assert_close(found, expected.double(), rtol=2e-3, atol=0)
+    summed = advantages.grpo(reward_BK @ weight_K, group_B)
+    assert summed[0] < 0 < found[0]  # the sum follows the large reward alone
+
+
+def test_gdpo_of_one_reward_is_its_advantage_up_to_scale() -> None:
+    reward_B, group_B = torch.tensor([0.0, 1.0, 5.0, 2.0]), torch.tensor([0, 0, 1, 1])
+    alone = advantages.dr_grpo(reward_B, group_B)
+    found = advantages.gdpo(advantages.dr_grpo, reward_B[:, None], torch.tensor([3.0]), group_B, eps=0.0)
+    torch.testing.assert_close(found, alone / alone.square().mean().sqrt())
+
+
+def test_gdpo_leaves_out_rollouts_with_any_reward_missing() -> None:
+    reward_BK = torch.tensor([[1.0, 1.0], [0.0, 2.0], [3.0, torch.nan]])
+    group_B, weight_K = torch.tensor([0, 0, 0]), torch.ones(2)
+    found = advantages.gdpo(advantages.grpo, reward_BK, weight_K, group_B)
+    without = advantages.gdpo(advantages.grpo, reward_BK[:2], weight_K, group_B[:2])
+    assert found[2] == 0
+    torch.testing.assert_close(found[:2], without)

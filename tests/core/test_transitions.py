@@ -49,7 +49,7 @@ FORMULAS = {"flow_sde": _flow, "dance_sde": _dance, "cps": _cps, "ode": _ode}
 @pytest.mark.parametrize("levels", [LEVELS, LEVELS[1:], LEVELS[[0, 5]]])
 def test_rows_are_the_formula(name: str, eta: float, levels: torch.Tensor) -> None:
     formula: Callable[..., float] = FORMULAS[name]
-    table = transitions.TRANSITIONS[name](levels, eta)
+    table = transitions.FLOW[name](levels, eta)
     points = np.random.default_rng(0).normal(size=(5, 3))
     t = levels.tolist()
     for step, (a, b, s) in enumerate(_rows(table)):
@@ -59,7 +59,7 @@ def test_rows_are_the_formula(name: str, eta: float, levels: torch.Tensor) -> No
 
 
 def test_rows_are_float64_also_from_float32_levels() -> None:
-    for function in transitions.TRANSITIONS.values():
+    for function in transitions.FLOW.values():
         table = function(LEVELS.float())
         assert {table.a_T.dtype, table.b_T.dtype, table.s_T.dtype} == {torch.float64}
         assert len(table.a_T) == len(table.b_T) == len(table.s_T) == 5
@@ -82,7 +82,7 @@ def test_without_noise_the_sde_is_the_ode() -> None:
     plain = _rows(transitions.ode(LEVELS))
     assert [row[2] for row in plain] == [0] * 5
     for name in ("flow_sde", "dance_sde", "cps"):
-        for row, expected in zip(_rows(transitions.TRANSITIONS[name](LEVELS, 0.0)), plain, strict=True):
+        for row, expected in zip(_rows(transitions.FLOW[name](LEVELS, 0.0)), plain, strict=True):
             assert row == pytest.approx(expected, abs=1e-15)
 
 
@@ -103,9 +103,7 @@ def test_sde_keeps_the_marginals_for_small_steps(name: str) -> None:
     """Gaussian data N(m, 0): mean (1-t) m and std t survive many small steps with the true velocity."""
     levels = torch.linspace(0.95, 0.3, 4001, dtype=torch.float64)
     mean, variance, m = 0.05 * 2.0, 0.95**2, 2.0
-    for t, (a, b, s) in zip(
-        levels[:-1].tolist(), _rows(transitions.TRANSITIONS[name](levels, 0.7)), strict=True
-    ):
+    for t, (a, b, s) in zip(levels[:-1].tolist(), _rows(transitions.FLOW[name](levels, 0.7)), strict=True):
         slope, offset = 1 / t, -m / t  # v = (x - (1-t) m)/t - m = x/t - m/t
         mean = a * mean + b * (slope * mean + offset)
         variance = (a + b * slope) ** 2 * variance + s**2
@@ -115,22 +113,22 @@ def test_sde_keeps_the_marginals_for_small_steps(name: str) -> None:
 
 def test_window_mixes_sde_and_ode() -> None:
     full, plain = transitions.dance_sde(LEVELS, 0.3), transitions.ode(LEVELS)
-    mixed = full.window(1, 3, LEVELS)
+    mixed = full.window(1, 3, plain)
     for step in range(5):
         source = full if step in (1, 2) else plain
         assert _rows(mixed)[step] == _rows(source)[step]
-    assert _rows(full.window(0, 5, LEVELS)) == _rows(full)
+    assert _rows(full.window(0, 5, plain)) == _rows(full)
 
 
 @pytest.mark.parametrize(("start", "stop"), [(0, 0), (2, 1), (-1, 2), (0, 6)])
 def test_window_must_lie_in_the_steps(start: int, stop: int) -> None:
     with pytest.raises(ValueError, match=rf"window \[{start}, {stop}\) does not lie in the 5 steps"):
-        transitions.ode(LEVELS).window(start, stop, LEVELS)
+        transitions.ode(LEVELS).window(start, stop, transitions.ode(LEVELS))
 
 
 @pytest.mark.parametrize("levels", [[1.0], [0.0, 1.0], [1.0, 0.5, 0.5], [1.0, float("nan")], [[1.0, 0.0]]])
 def test_noise_levels_must_fall(levels: list[float]) -> None:
-    for function in transitions.TRANSITIONS.values():
+    for function in transitions.FLOW.values():
         with pytest.raises(ValueError, match="noise levels must fall"):
             function(torch.tensor(levels))
 
@@ -170,3 +168,49 @@ def test_unnormalised_log_prob_by_hand() -> None:
         torch.tensor([[3.0, 0.0]]), torch.ones(1, 2), torch.full((1, 2), 2.0), 2.0, -0.5
     )
     assert found.tolist() == [-2.5]
+
+
+BARS = torch.tensor([0.05, 0.3, 0.7, 0.95, 0.999], dtype=torch.float64)
+"""ᾱ = α² of five levels."""
+
+
+def _diffusion(prediction: str) -> transitions.Schedule:
+    return transitions.Schedule(torch.tensor([999.0, 700, 400, 100]), (1 - BARS).sqrt(), prediction)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
+@pytest.mark.parametrize("eta", [0.0, 0.4, 1.0])
+def test_ddim_is_the_paper_and_the_diffusers_scheduler(prediction: str, eta: float) -> None:
+    """2010.02502, eq. 12: √ᾱ'·x̂_0 + √(1 − ᾱ' − s²)·ε̂ + s·ε, s² = η²·(1−ᾱ')/(1−ᾱ)·(1 − ᾱ/ᾱ')."""
+    bars = BARS.tolist()
+    for t, (a, b, s) in enumerate(_rows(transitions.ddim(_diffusion(prediction), eta))):
+        bar, following = bars[t], bars[t + 1]
+        for x, out, eps in np.random.default_rng(0).normal(size=(5, 3)):
+            if prediction == "epsilon":
+                noise, clean = out, (x - sqrt(1 - bar) * out) / sqrt(bar)
+            else:
+                noise, clean = sqrt(bar) * out + sqrt(1 - bar) * x, sqrt(bar) * x - sqrt(1 - bar) * out
+            spread = eta * sqrt((1 - following) / (1 - bar) * (1 - bar / following))
+            expected = sqrt(following) * clean + sqrt(1 - following - spread**2) * noise + spread * eps
+            assert a * x + b * out + s * eps == pytest.approx(expected, rel=1e-10, abs=1e-12)
+
+
+def test_ddim_starts_from_pure_noise_with_v_prediction_only() -> None:
+    sigma = torch.tensor([1.0, 0.8, 0.1], dtype=torch.float64)
+    times = torch.tensor([999.0, 500.0])
+    rows = _rows(transitions.ddim(transitions.Schedule(times, sigma, "v_prediction"), 0.0))
+    assert rows[0] == pytest.approx((0.8, -0.6, 0.0))  # x is ε and −v is x_0
+    with pytest.raises(ValueError, match="no data is left"):
+        transitions.ddim(transitions.Schedule(times, sigma, "epsilon"))
+
+
+def test_each_kind_of_model_has_its_transitions() -> None:
+    flow = transitions.Schedule(LEVELS[:-1], LEVELS)
+    assert _rows(transitions.table("cps", flow, 0.5)) == _rows(transitions.cps(LEVELS, 0.5))
+    diffusion = _diffusion("epsilon")
+    assert _rows(transitions.table("ode", diffusion, 0.9)) == _rows(transitions.ddim(diffusion, 0.0))
+    for name, schedule, words in (("ddim", flow, "a flow takes"), ("cps", diffusion, "takes ddim")):
+        with pytest.raises(ValueError, match=words):
+            transitions.table(name, schedule, 0.5)
+    with pytest.raises(ValueError, match="for diffusion models"):
+        transitions.ddim(flow)

@@ -22,12 +22,13 @@ def policy(tiny_flux: str) -> DenoisingPolicy:
 
 
 def table_of(policy: DenoisingPolicy, kind: str = "flow_sde") -> transitions.Table:
-    sigmas = policy.backbone.sigmas(STEPS)
-    return transitions.TRANSITIONS[kind](sigmas, eta=0.7).window(*WINDOW, sigmas)
+    schedule = policy.backbone.schedule(STEPS)
+    plain = transitions.table("ode", schedule)
+    return transitions.table(kind, schedule, eta=0.7).window(*WINDOW, plain)
 
 
 def roll(policy: DenoisingPolicy, *, shared: bool = True, rows: int = 64, seed: int = 0) -> Rollouts:
-    return policy.sample(TEXTS, 3, table_of(policy), STEPS, seed=(seed, "t"), shared_noise=shared, rows=rows)
+    return policy.sample(TEXTS, 3, table_of(policy), seed=(seed, "t"), shared_noise=shared, rows=rows)
 
 
 def test_shapes_of_rollouts(policy: DenoisingPolicy) -> None:
@@ -36,7 +37,7 @@ def test_shapes_of_rollouts(policy: DenoisingPolicy) -> None:
     assert rollouts.latents_BT.shape == (6, 3, *shape)
     assert rollouts.final_B.shape == (6, *shape)
     assert rollouts.prompt_B.tolist() == [0, 0, 0, 1, 1, 1]
-    assert rollouts.sigma_T.tolist() == pytest.approx([1.0, 8 / 9, 0.75])  # shift 2
+    assert rollouts.time_T.tolist() == pytest.approx([1.0, 8 / 9, 0.75])  # shift 2
     assert policy.decode(rollouts.final_B, 4).shape == (6, 32, 32, 3)
 
 
@@ -80,7 +81,7 @@ def test_stacking_and_micro_batching_do_not_change_ratios_or_gradients(policy: D
     weights = torch.randn(6, 3, generator=torch.Generator().manual_seed(1))
 
     def gradients(parts: list[torch.Tensor], rows: int) -> torch.Tensor:
-        policy.backbone.transformer.zero_grad()
+        policy.backbone.denoiser.zero_grad()
         for part in parts:
             log_ratio, _ = policy.evaluate(rollouts, part, rows=rows)
             (log_ratio * weights[part]).sum().backward()
@@ -103,7 +104,7 @@ def test_log_ratio_equals_the_difference_of_gaussian_log_densities(tiny_flux: st
     for t in range(3):
         x = rollouts.latents_BT[:, t]
         with torch.no_grad():
-            v_new = policy.predict(x, torch.full((6,), float(rollouts.sigma_T[t])), condition, 64).double()
+            v_new = policy.predict(x, torch.full((6,), float(rollouts.time_T[t])), condition, 64).double()
         a, b, s = (float(row[t]) for row in (table.a_T, table.b_T, table.s_T))
         following = (
             a * x.double() + b * rollouts.prediction_BT[:, t].double() + s * rollouts.noise_BT[:, t].double()
@@ -218,3 +219,72 @@ def test_other_refusals(tiny_flux: str) -> None:
         load_policy(Model(path=tiny_flux, height=36), "cpu")
     with pytest.raises(ModelError, match=r"run\.device"):
         pick_device("warp:9")
+
+
+def test_parts_are_the_batch_cut_by_groups(policy: DenoisingPolicy) -> None:
+    texts = [*TEXTS, "a blue star"]
+    options = {"seed": (0, "t"), "shared_noise": False}
+    table = table_of(policy)
+    whole = policy.sample(texts, 3, table, rows=64, **options)
+    parts = list(policy.parts(texts, 3, table, rows=7, **options))
+    assert [part.prompt_B.tolist() for part in parts] == [[0, 0, 0, 1, 1, 1], [2, 2, 2]]
+    joined = Rollouts.join(parts)
+    assert torch.equal(joined.noise_BT, whole.noise_BT)
+    assert torch.equal(joined.latents_BT[:, 0], whole.latents_BT[:, 0])
+    for name in ("latents_BT", "prediction_BT", "final_B", "l1rel_T"):
+        torch.testing.assert_close(getattr(joined, name), getattr(whole, name), rtol=1e-4, atol=1e-4)
+    assert torch.equal(joined.prompt_B, whole.prompt_B)
+
+
+def test_gradient_checkpointing_changes_no_gradient(tiny_flux: str) -> None:
+    gradients = []
+    for checkpointing in (False, True):
+        policy = load_policy(Model(path=tiny_flux, gradient_checkpointing=checkpointing), "cpu")
+        log_ratio, _ = policy.evaluate(roll(policy), torch.arange(6), rows=18)
+        log_ratio.sum().backward()
+        gradients.append({n: p.grad.clone() for n, p in policy.parameters.items() if p.grad is not None})
+    assert policy.backbone.denoiser.is_gradient_checkpointing
+    assert gradients[0].keys() == gradients[1].keys()
+    for name, gradient in gradients[0].items():
+        torch.testing.assert_close(gradients[1][name], gradient)
+
+
+def test_offloaded_parts_are_on_the_device_only_while_in_use(
+    tiny_flux: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy = load_policy(Model(path=tiny_flux, offload=True), "cpu")
+    moved: list[tuple[str, str]] = []
+    for name, part in policy.backbone.pipe.components.items():
+        if isinstance(part, torch.nn.Module):
+            monkeypatch.setattr(part, "to", lambda place, name=name: moved.append((name, str(place))))
+    policy.device = torch.device("meta")  # a name to tell from "cpu"; nothing is moved
+    policy._embed([])
+    texts = ["text_encoder", "text_encoder_2"]
+    assert sorted(moved[:2]) == [(name, "meta") for name in texts]
+    assert sorted(moved[2:]) == [(name, "cpu") for name in texts]
+    moved.clear()
+    policy.decode(torch.zeros(1, *policy.backbone.latent_shape), 1)
+    assert moved == [("vae", "meta"), ("vae", "cpu")]
+    moved.clear()
+    with policy._present(""):
+        pass
+    assert "transformer" not in dict(moved)
+
+
+def test_offload_changes_no_image(tiny_flux: str) -> None:
+    plain, offloaded = (
+        load_policy(Model(path=tiny_flux, offload=offload), "cpu").generate(TEXTS, 2, seeds=[1, 2], rows=4)
+        for offload in (False, True)
+    )
+    assert (plain == offloaded).all()
+
+
+def test_compile_compiles_the_repeated_blocks(tiny_flux: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled: list[str] = []
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda self: compiled.append(type(self).__name__))
+    load_policy(Model(path=tiny_flux, compile=True), "cpu")
+    assert set(compiled) == {"FluxTransformerBlock", "FluxSingleTransformerBlock"}
+
+
+def test_a_path_alone_is_enough(tiny_flux: str) -> None:
+    assert type(load_policy(tiny_flux, "cpu").backbone).__name__ == "Flux"

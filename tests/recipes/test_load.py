@@ -190,7 +190,7 @@ def test_recipes_are_found_by_name_path_or_run_folder(tmp_path):
     (tmp_path / "recipe.yaml").write_text("train: {steps: 7}")
     assert load_recipe(str(tmp_path)).train.steps == 7
     assert "did you mean scenes?" in complaint("sceens")
-    assert "bundled are flux_dev_lora, scenes" in complaint("nothing_like_it")
+    assert "bundled are flux_dev_lora, qwen_image_lora, scenes" in complaint("nothing_like_it")
     assert "did you mean recipe.yaml?" in complaint(str(tmp_path / "recipes.yaml"))
     (tmp_path / "empty").mkdir()
     assert "is a folder without a recipe.yaml" in complaint(str(tmp_path / "empty"))

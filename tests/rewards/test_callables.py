@@ -114,3 +114,23 @@ def test_what_cannot_be_imported_is_refused(file, tmp_path):
     assert "No module named 'a_module_that_is_missing'" in complaint(f"{tmp_path}/needs.py:f")
     (tmp_path / "syntax.py").write_text("def f(:\n")
     assert "raised SyntaxError" in complaint(f"{tmp_path}/syntax.py:f")
+
+
+TRL = """
+def plain(completions, **kwargs):
+    return [float(len(kwargs)) for _ in completions]
+
+def columned(prompts, completions, answer, log_extra=None):
+    return [float(a) + len(p) + c.width for p, c, a in zip(prompts, completions, answer)]
+"""
+
+
+def test_trl_signatures_are_called_by_keyword(tmp_path) -> None:
+    file = tmp_path / "trl_style.py"
+    file.write_text(TRL, encoding="utf-8")
+    images = [np.zeros((4, 8, 3), np.uint8)] * 2
+    prompts = [Prompt("ab", {"answer": 1, "tag": "x"}), Prompt("abc", {"answer": 2, "tag": "y"})]
+    assert UserReward(f"{file}:plain")(images, prompts) == [3.0, 3.0]  # prompts, answer, tag
+    assert UserReward(f"{file}:columned")(images, prompts) == [1 + 2 + 8, 2 + 3 + 8]
+    with pytest.raises(RewardError, match="asks for the column 'answer'"):
+        UserReward(f"{file}:columned")(images, [Prompt("a"), Prompt("b")])

@@ -1,3 +1,5 @@
+import importlib
+import inspect
 import math
 
 import numpy as np
@@ -5,7 +7,7 @@ import pytest
 
 from burnish.errors import RewardError
 from burnish.recipes.schema import Reward
-from burnish.rewards.reward import RewardSet, load_rewards
+from burnish.rewards.reward import BUILT_IN, RewardSet, load_reward, load_rewards
 from burnish.scenes.renderer import draw
 from burnish.types import Prompt
 
@@ -125,3 +127,19 @@ def test_a_preference_without_its_model_is_one_sentence(monkeypatch):
     monkeypatch.setattr(preference, "load", missing)
     with pytest.raises(RewardError, match=r"scenes_preference: its model in .* is missing or damaged"):
         load_rewards([Reward(name="scenes_preference")])
+
+
+@pytest.mark.parametrize("name", list(BUILT_IN))
+def test_every_registered_name_has_its_maker(name):
+    module, _, attribute = BUILT_IN[name].partition(":")
+    maker = getattr(importlib.import_module(module), attribute)
+    assert maker.__doc__
+    known = list(inspect.signature(maker).parameters.values())
+    if not any(p.kind is p.VAR_KEYWORD for p in known):
+        with pytest.raises(RewardError, match=f"reward {name} has no option 'colour_of_the_sky'"):
+            load_reward(name, {"colour_of_the_sky": 1})
+    for parameter in known:
+        if parameter.default is parameter.empty and parameter.kind is not parameter.VAR_KEYWORD:
+            with pytest.raises(RewardError, match=f"reward {name} needs the option {parameter.name}"):
+                load_reward(name)
+            break

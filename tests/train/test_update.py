@@ -19,10 +19,10 @@ def policy(tiny_flux: str) -> DenoisingPolicy:
 
 @pytest.fixture(scope="module")
 def rollouts(policy: DenoisingPolicy) -> Rollouts:
-    sigmas = policy.backbone.sigmas(5)
-    table = transitions.flow_sde(sigmas).window(0, 4, sigmas)
+    schedule = policy.backbone.schedule(5)
+    table = transitions.table("flow_sde", schedule, 0.7).window(0, 4, transitions.table("ode", schedule))
     texts = ["a red circle", "a star", "two blue squares"]
-    return policy.sample(texts, 3, table, 5, seed=(0,), shared_noise=True, rows=64)
+    return policy.sample(texts, 3, table, seed=(0,), shared_noise=True, rows=64)
 
 
 def algorithm(unit: Unit, **more: object) -> Algorithm:
@@ -36,7 +36,7 @@ def credit(unit_T: torch.Tensor, advantage_B: torch.Tensor = ADVANTAGE) -> Credi
 def gradient(
     policy: DenoisingPolicy, rollouts: Rollouts, given: Credit, how: Algorithm, rows: int
 ) -> torch.Tensor:
-    policy.backbone.transformer.zero_grad(set_to_none=True)
+    policy.backbone.denoiser.zero_grad(set_to_none=True)
     accumulate(policy, rollouts, given, how, rows)
     return torch.cat([p.grad.flatten() for p in policy.parameters.values() if p.grad is not None])
 
@@ -53,7 +53,7 @@ def test_first_gradient_is_the_policy_gradient(policy: DenoisingPolicy, rollouts
     """At ratio 1 the clipped objective's gradient is −(1/B) Σ A·mean_t ∇ log-ratio."""
     how = algorithm(Unit(name="decision"))
     ours = gradient(policy, rollouts, credit(torch.arange(4)), how, rows=64)
-    policy.backbone.transformer.zero_grad(set_to_none=True)
+    policy.backbone.denoiser.zero_grad(set_to_none=True)
     log_ratio, _ = policy.evaluate(rollouts, torch.arange(9), rows=64)
     (-(ADVANTAGE[:, None] * log_ratio).mean(1).sum() / 9).backward()
     expected = torch.cat([p.grad.flatten() for p in policy.parameters.values() if p.grad is not None])
@@ -100,7 +100,7 @@ def test_masked_decisions_have_no_gradient(policy: DenoisingPolicy, rollouts: Ro
     keep = torch.zeros(9, 4, dtype=torch.bool)
     keep[:, 2] = True
     ours = gradient(policy, rollouts, Credit(ADVANTAGE, torch.arange(4), keep, 9), how, rows=64)
-    policy.backbone.transformer.zero_grad(set_to_none=True)
+    policy.backbone.denoiser.zero_grad(set_to_none=True)
     log_ratio, _ = policy.evaluate(rollouts, torch.arange(9), rows=64)
     (-(ADVANTAGE * log_ratio[:, 2]).sum() / 9).backward()
     expected = torch.cat([p.grad.flatten() for p in policy.parameters.values() if p.grad is not None])
@@ -110,9 +110,9 @@ def test_masked_decisions_have_no_gradient(policy: DenoisingPolicy, rollouts: Ro
 def test_divergence_alone_has_a_gradient_once_the_policy_has_moved(tiny_flux: str) -> None:
     policy = load_policy(Model(path=tiny_flux), "cpu")
     policy.remember_reference()
-    sigmas = policy.backbone.sigmas(5)
-    table = transitions.flow_sde(sigmas).window(0, 4, sigmas)
-    rollouts = policy.sample(["a star"] * 3, 3, table, 5, seed=(0,), shared_noise=True, rows=64)
+    schedule = policy.backbone.schedule(5)
+    table = transitions.table("flow_sde", schedule, 0.7).window(0, 4, transitions.table("ode", schedule))
+    rollouts = policy.sample(["a star"] * 3, 3, table, seed=(0,), shared_noise=True, rows=64)
     with torch.no_grad():
         for parameter in policy.parameters.values():
             parameter.add_(0.02)

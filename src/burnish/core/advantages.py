@@ -74,6 +74,34 @@ def rloo(reward_B: Tensor, group_B: Tensor) -> Tensor:
     return centred(reward_B, group_B) * count_B / (count_B - 1).clamp(min=1)
 
 
+def gdpo(
+    advantage: Callable[[Tensor, Tensor], Tensor],
+    reward_BK: Tensor,
+    weight_K: Tensor,
+    group_B: Tensor,
+    *,
+    eps: float = 1e-4,
+) -> Tensor:
+    """Several rewards without one drowning the others: a weighted sum of advantages (GDPO, 2601.05242).
+
+    Every reward k gets an advantage of its own; Σ_k w_k·A_k is then divided by its batch std, so that the
+    number of rewards does not change the scale of a step.
+
+    Args:
+        advantage: from rewards [B] and groups [B] to advantages [B], such as `grpo`.
+        reward_BK: one column a reward; a rollout with any reward missing has advantage 0.
+        weight_K: weights of the rewards.
+        group_B: group of each rollout.
+    """
+    present_B = reward_BK.isfinite().all(1)
+    reward_BK = torch.where(present_B[:, None], reward_BK, torch.nan)
+    columns = [
+        weight * advantage(column, group_B) for weight, column in zip(weight_K, reward_BK.T, strict=True)
+    ]
+    total_B = torch.stack(columns).sum(0)
+    return total_B / (batch_scale(total_B, reward_BK[:, 0]) + eps)
+
+
 ADVANTAGES: dict[str, Callable[..., Tensor]] = {
     "grpo": grpo,
     "dance_grpo": grpo,

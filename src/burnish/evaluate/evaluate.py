@@ -14,8 +14,8 @@ import numpy as np
 from burnish.data.prompts import load_prompts
 from burnish.errors import RunError
 from burnish.policies.denoising.policy import DenoisingPolicy
-from burnish.recipes.schema import Evaluation, Model, Reward
-from burnish.rewards.reward import RewardSet, load_rewards
+from burnish.recipes.schema import Evaluation, Model
+from burnish.rewards.reward import RewardSet, load_rewards, read_reward
 from burnish.types import Prompt
 
 
@@ -126,6 +126,6 @@ def evaluate_model(
 ) -> list[dict[str, Any]]:
     """`burnish evaluate`: one row of numbers for one prompt set."""
     policy = open_model(model, device, base=base)
-    scorer = load_rewards([Reward(name=name) for name in rewards])
+    scorer = load_rewards([read_reward(text) for text in rewards])
     fields, _ = evaluate(policy, evaluation_set(prompts, count, seed), scorer, steps=steps, rows=64)
     return [{"model": model, "base": base, **fields}]

@@ -17,7 +17,8 @@ ROWS = 32
 def sample_to_folder(
     model: str, prompts: list[Prompt], out: Path, *, count: int, seed: int, steps: int, device: str
 ) -> list[Path]:
-    """Writes `count` PNGs a prompt into `out`, and `prompts.jsonl` with file, prompt and seed of each.
+    """Writes `count` PNGs a prompt into `out`, and `prompts.jsonl` with file, prompt and seed of each,
+    beside the prompt's other columns.
 
     Image i of a prompt has seed `seed + i`, so two models sampled with one seed can be compared.
 
@@ -28,16 +29,17 @@ def sample_to_folder(
     if listing.exists():
         raise RunError(f"{out} already holds samples; choose another --out")
     policy = open_model(model, device)
-    jobs = [(prompt.text, seed + i) for prompt in prompts for i in range(count)]
-    images = policy.generate([text for text, _ in jobs], steps, seeds=[s for _, s in jobs], rows=ROWS)
+    jobs = [(prompt, seed + i) for prompt in prompts for i in range(count)]
+    images = policy.generate([p.text for p, _ in jobs], steps, seeds=[s for _, s in jobs], rows=ROWS)
     try:
         out.mkdir(parents=True, exist_ok=True)
         paths, lines = [], []
-        for number, (image, (text, noise)) in enumerate(zip(images, jobs, strict=True)):
+        for number, (image, (prompt, noise)) in enumerate(zip(images, jobs, strict=True)):
             path = out / f"{number:05d}.png"
             Image.fromarray(image).save(path)
             paths.append(path)
-            lines.append(json.dumps({"file": path.name, "prompt": text, "seed": noise}, ensure_ascii=False))
+            row = {"file": path.name, "prompt": prompt.text, "seed": noise}
+            lines.append(json.dumps({**prompt.columns, **row}, ensure_ascii=False, default=str))
         listing.write_text("\n".join(lines) + "\n", encoding="utf-8")
     except OSError as problem:
         raise RunError(f"{out} cannot be written ({problem.strerror}); choose another --out") from problem

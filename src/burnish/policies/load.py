@@ -9,13 +9,25 @@ from typing import Any
 
 import torch
 
+from burnish.engine.devices import find_device
 from burnish.errors import ModelError
+from burnish.policies.denoising.embeddings import EmbeddingCache, fingerprint
 from burnish.policies.denoising.flux import Flux
 from burnish.policies.denoising.policy import DenoisingPolicy
+from burnish.policies.denoising.qwen_image import QwenImage
+from burnish.policies.denoising.sd1 import StableDiffusion
+from burnish.policies.denoising.sd3 import StableDiffusion3
+from burnish.policies.denoising.z_image import ZImage
 from burnish.recipes.schema import Model
 from burnish.scenes.models import bundled
 
-BACKBONES = {"FluxPipeline": Flux}
+BACKBONES: dict[str, Any] = {
+    "FluxPipeline": Flux,
+    "StableDiffusion3Pipeline": StableDiffusion3,
+    "QwenImagePipeline": QwenImage,
+    "ZImagePipeline": ZImage,
+    "StableDiffusionPipeline": StableDiffusion,
+}
 """Pipeline class in `model_index.json` → backbone."""
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -27,16 +39,10 @@ def pick_device(name: str) -> torch.device:
     Raises:
         ModelError: the device is not on this machine.
     """
-    if name == "auto":
-        accelerator = torch.accelerator.current_accelerator(check_available=True)
-        return accelerator or torch.device("cpu")
     try:
-        device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as problem:
-        reason = str(problem).splitlines()[0]
+        return find_device(name)
+    except ValueError as reason:
         raise ModelError(f"run.device={name!r} cannot be used here ({reason}); try auto or cpu") from None
-    return device
 
 
 def folder_of(path: str) -> Path:
@@ -89,31 +95,42 @@ def quiet(*libraries: str) -> None:
         logging.getLogger(library).setLevel(logging.ERROR)
 
 
-def load_policy(settings: Model, device: str | torch.device = "auto", seed: int = 0) -> DenoisingPolicy:
+def load_policy(settings: Model | str, device: str | torch.device = "auto", seed: int = 0) -> DenoisingPolicy:
     """The policy a recipe's `model` section describes.
 
     Args:
-        settings: the section; `path` may be a bundled name or a local diffusers folder.
+        settings: the section, or just its `path`: a bundled name or a local diffusers folder, whose
+            `model_index.json` decides the backbone.
         device: where it runs.
         seed: of fresh LoRA weights.
 
     Raises:
         ModelError: the folder is missing, broken, of an unknown class, or does not fit the settings.
     """
+    settings = Model(path=settings) if isinstance(settings, str) else settings
     place = pick_device(device) if isinstance(device, str) else device
     dtype = DTYPES[settings.dtype]
     pipe, name = load_pipeline(settings.path, dtype if settings.lora else torch.float32)
     for part in pipe.components.values():
         if isinstance(part, torch.nn.Module):
             part.eval().requires_grad_(False)
-    pipe.vae.to(memory_format=torch.channels_last)
-    pipe.to(place)
+    if type(pipe.vae).__name__ == "AutoencoderKL":  # others take video and have five axes
+        pipe.vae.to(memory_format=torch.channels_last)
+    denoiser = pipe.transformer if hasattr(pipe, "transformer") else pipe.unet
+    (denoiser if settings.offload else pipe).to(place)
     backbone = BACKBONES[name](pipe, settings)
     if settings.lora is None:
-        backbone.transformer.requires_grad_(True)
+        backbone.denoiser.requires_grad_(True)
     else:
         add_lora(backbone, settings, seed)
-    return DenoisingPolicy(backbone, place, dtype)
+    if settings.gradient_checkpointing:
+        backbone.denoiser.enable_gradient_checkpointing()
+    if settings.compile:
+        backbone.denoiser.compile_repeated_blocks()
+    cache = None
+    if settings.embeddings is not None:
+        cache = EmbeddingCache(Path(settings.embeddings), fingerprint(folder_of(settings.path), settings))
+    return DenoisingPolicy(backbone, place, dtype, offload=settings.offload, cache=cache)
 
 
 def add_lora(backbone: Any, settings: Model, seed: int) -> None:
@@ -126,7 +143,7 @@ def add_lora(backbone: Any, settings: Model, seed: int) -> None:
 
     assert settings.lora is not None
     targets = settings.lora.targets or backbone.lora_targets
-    names = [name for name, _ in backbone.transformer.named_modules()]
+    names = [name for name, _ in backbone.denoiser.named_modules()]
     for target in targets:
         if not any(name == target or name.endswith("." + target) for name in names):
             raise ModelError(f"model.lora.targets: {target!r} matches no module of {settings.path}")
@@ -137,7 +154,7 @@ def add_lora(backbone: Any, settings: Model, seed: int) -> None:
         target_modules=targets,
         init_lora_weights="gaussian",
     )
-    backbone.transformer.add_adapter(config)
-    for parameter in backbone.transformer.parameters():
+    backbone.denoiser.add_adapter(config)
+    for parameter in backbone.denoiser.parameters():
         if parameter.requires_grad:
             parameter.data = parameter.data.float()

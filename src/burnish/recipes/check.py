@@ -57,6 +57,11 @@ def _sampling(recipe: Recipe) -> Iterator[str]:
 def _algorithm(recipe: Recipe) -> Iterator[str]:
     algorithm = recipe.algorithm
     objective, divergence = algorithm.objective, algorithm.divergence
+    if algorithm.advantage.combine == "gdpo" and sum(reward.weight != 0 for reward in recipe.rewards) < 2:
+        yield (
+            "algorithm.advantage.combine gdpo weighs several rewards, but only one has a weight: "
+            "add a reward, or take sum"
+        )
     for axis in ("advantage", "unit", "objective", "divergence"):
         section = getattr(algorithm, axis)
         for key in sorted(section.model_fields_set & OWN[axis].keys()):

@@ -56,8 +56,23 @@ class Model(Section):
     dtype: Literal["float32", "bfloat16"] = "float32"
     height: int | None = Field(default=None, ge=8, description="Pixels; null takes the model's default size.")
     width: int | None = Field(default=None, ge=8)
-    guidance_scale: float = Field(
-        default=3.5, ge=0, description="Embedded guidance; ignored by models without it."
+    guidance_scale: float | None = Field(
+        default=None,
+        ge=0,
+        description="In sampling and training alike; null takes the model's own, 1 is none (Z-Image: 0).",
+    )
+    gradient_checkpointing: bool = Field(
+        default=False,
+        description="Recompute activations in the backward pass: less memory, a third more time.",
+    )
+    offload: bool = Field(
+        default=False, description="Text encoders and autoencoder wait on the CPU while not in use."
+    )
+    embeddings: str | None = Field(
+        default=None, description="Folder of a cache of prompt embeddings, keyed by model and text."
+    )
+    compile: bool = Field(
+        default=False, description="torch.compile of the repeated blocks; pays in long GPU runs."
     )
     max_text_tokens: int = Field(
         default=512, ge=1, description="Upper bound; the tokenizer's own limit applies too."
@@ -75,22 +90,27 @@ class Data(Section):
 
 
 class Reward(Section):
-    """One reward: a built-in name or a callable `FILE.py:NAME` / `package.module:NAME`, and its weight."""
+    """One reward and its weight: a built-in name, `FILE.py:NAME`, `package.module:NAME` or `http://HOST:PORT`."""
 
     name: str = "scenes_graded"
     weight: float = 1.0
+    options: dict[str, Any] = Field(
+        default={}, description="Keyword arguments of the reward, such as path: models/PickScore_v1."
+    )
 
     @property
     def label(self) -> str:
         """The name without folders, as metrics and curves carry it."""
-        return self.name.rsplit("/", 1)[-1]
+        return self.name.rstrip("/").rsplit("/", 1)[-1]
 
 
 class Sampling(Section):
     """How rollouts are made: the schedule, the transition, and where it is stochastic."""
 
     steps: int = Field(default=6, ge=1, description="Denoising steps of a training rollout.")
-    transition: Literal["flow_sde", "dance_sde", "cps"] = "flow_sde"
+    transition: Literal["flow_sde", "dance_sde", "cps", "ddim"] = Field(
+        default="flow_sde", description="Flows: flow_sde, dance_sde, cps; diffusion models: ddim."
+    )
     eta: float = Field(default=0.7, gt=0, description="Noise level of the transition.")
     window: tuple[int, int] | None = Field(
         default=(0, 3),
@@ -116,6 +136,10 @@ class Advantage(Section):
         default="scale_first", description="SLAS: std before or after the power."
     )
     clamp: float | None = Field(default=5.0, gt=0, description="Advantages are clamped to ±clamp; null: not.")
+    combine: Literal["sum", "gdpo"] = Field(
+        default="sum",
+        description="Several rewards: advantage of the weighted sum, or GDPO's weighted sum of advantages.",
+    )
 
 
 class Unit(Section):

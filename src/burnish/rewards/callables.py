@@ -3,7 +3,9 @@
     def score(images: list[PIL.Image.Image], prompts: list[str], **columns: list) -> list[float | None]
 
 The function receives the columns of the prompts that it names (all of them with `**columns`), each a list
-as long as `images`. `None` means: this image cannot be scored.
+as long as `images`, and the reward's options as they are. `None` means: this image cannot be scored. The
+marks of `rewards.kinds` make it groupwise or pairwise. A function of TRL's signature,
+`f(completions, prompts=…, **columns)`, is called by keyword, with the images as completions.
 """
 
 from __future__ import annotations
@@ -13,30 +15,41 @@ import importlib
 import importlib.util
 import inspect
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import numpy as np
 from PIL import Image
 
 from burnish.errors import RewardError
+from burnish.rewards.kinds import kind_of
 from burnish.types import Prompt
 
 
 class UserReward:
     """A loaded function together with the columns it asks for."""
 
-    def __init__(self, name: str):
-        self.name = name
+    def __init__(self, name: str, options: Mapping[str, Any] | None = None):
+        self.name, self.options = name, dict(options or {})
         self.function = load_function(name)
-        self.named, self.required, self.everything = _parameters(self.function, name)
+        self.kind = kind_of(self.function)
+        before = 3 if self.kind == "pair" else 2
+        self.by_keyword, self.named, self.required, self.everything = _parameters(self.function, name, before)
+        for key in self.options:
+            if key not in self.named and not self.everything:
+                raise RewardError(f"reward {name} has no parameter {key!r} for that option")
 
-    def __call__(self, images: Sequence[np.ndarray], prompts: Sequence[Prompt]) -> Any:
-        """Whatever the function returns for these images; `RewardSet` checks it."""
-        pictures = [Image.fromarray(image) for image in images]
-        return self.function(pictures, [p.text for p in prompts], **self._columns(prompts))
+    def __call__(self, *given: Sequence[Any]) -> Any:
+        """Whatever the function returns for images and prompts (pairs: first, second, prompts)."""
+        *images, prompts = given
+        pictures = [[Image.fromarray(image) for image in part] for part in images]
+        texts, columns = [p.text for p in prompts], self._columns(prompts) | self.options
+        if self.by_keyword:
+            keywords = {"completions": pictures[0], "prompts": texts}
+            accepted = keywords if self.everything else {key: keywords[key] for key in self.by_keyword}
+            return self.function(**accepted, **columns)
+        return self.function(*pictures, texts, **columns)
 
     def close(self) -> None:
         """Pass on to the function's own `close`, if it has one."""
@@ -47,7 +60,7 @@ class UserReward:
     def _columns(self, prompts: Sequence[Prompt]) -> dict[str, list[Any]]:
         there = dict.fromkeys(key for prompt in prompts for key in prompt.columns)
         for name in self.required:
-            if name not in there:
+            if name not in there and name not in self.options:
                 raise RewardError(
                     f"reward {self.name} asks for the column {name!r}, but the prompts have "
                     f"{', '.join(map(str, there)) or 'none'}: add the column or give the parameter a default"
@@ -56,7 +69,7 @@ class UserReward:
         return {
             key: [prompt.columns.get(key) for prompt in prompts]
             for key in wanted
-            if key not in ("images", "prompts")
+            if key not in ("images", "prompts", "completions")
         }
 
 
@@ -114,18 +127,32 @@ def _import_module(place: str, name: str) -> ModuleType:
         raise RewardError(f"reward {name}: importing {place} raised {describe(error)}") from error
 
 
-def _parameters(function: Callable[..., Any], name: str) -> tuple[set[str], list[str], bool]:
-    """Column names the function takes, those without a default, and whether it takes any."""
+def _parameters(
+    function: Callable[..., Any], name: str, before: int
+) -> tuple[list[str], set[str], list[str], bool]:
+    """What is given by keyword, column names it takes, those without a default, whether it takes any."""
     try:
         parameters = list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):
-        return set(), [], False
+        return [], set(), [], False
+    known = [p.name for p in parameters if p.name in ("completions", "prompts")]
+    if "completions" in known:
+        rest = [
+            p
+            for p in parameters
+            if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY) and p.name not in known
+        ]
+        everything = any(p.kind is p.VAR_KEYWORD for p in parameters)
+        return known, {p.name for p in rest}, [p.name for p in rest if p.default is p.empty], everything
     positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    if len(positional) < 2 and not any(p.kind is p.VAR_POSITIONAL for p in parameters):
-        raise RewardError(f"reward {name} must take two arguments, the images and the prompts")
-    rest = positional[2:] + [p for p in parameters if p.kind is p.KEYWORD_ONLY]
+    if len(positional) < before and not any(p.kind is p.VAR_POSITIONAL for p in parameters):
+        takes = (
+            "two arguments, the images" if before == 2 else "three arguments, the first images, the second"
+        )
+        raise RewardError(f"reward {name} must take {takes} and the prompts")
+    rest = positional[before:] + [p for p in parameters if p.kind is p.KEYWORD_ONLY]
     everything = any(p.kind is p.VAR_KEYWORD for p in parameters)
-    return {p.name for p in rest}, [p.name for p in rest if p.default is p.empty], everything
+    return [], {p.name for p in rest}, [p.name for p in rest if p.default is p.empty], everything
 
 
 def describe(error: BaseException) -> str:

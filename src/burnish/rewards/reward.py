@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import inspect
 import math
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from numbers import Real
 from typing import Any
 
@@ -17,15 +20,32 @@ import numpy as np
 
 from burnish.errors import BurnishError, RewardError
 from burnish.recipes.schema import Reward
+from burnish.recipes.text import parse_yaml
 from burnish.rewards.callables import UserReward, describe
+from burnish.rewards.kinds import kind_of, win_rates
 from burnish.types import Prompt
 
 BUILT_IN = {
     "scenes_strict": "burnish.rewards.scenes:strict",
     "scenes_graded": "burnish.rewards.scenes:graded",
     "scenes_preference": "burnish.rewards.scenes:preference",
+    "clip_score": "burnish.rewards.models.contrastive:clip_score",
+    "pickscore": "burnish.rewards.models.contrastive:pickscore",
+    "hpsv2": "burnish.rewards.models.contrastive:hpsv2",
+    "hpsv3": "burnish.rewards.models.hpsv3:hpsv3",
+    "image_reward": "burnish.rewards.models.image_reward:image_reward",
+    "aesthetic": "burnish.rewards.models.aesthetic:aesthetic",
+    "ocr": "burnish.rewards.ocr:ocr",
+    "geneval": "burnish.rewards.geneval:geneval",
+    "judge": "burnish.rewards.judge:Judge",
+    "judge_pair": "burnish.rewards.judge:PairJudge",
+    "win_rate": "burnish.rewards.pairwise:win_rate",
+    "jpeg_compressibility": "burnish.rewards.jpeg:jpeg_compressibility",
+    "jpeg_incompressibility": "burnish.rewards.jpeg:jpeg_incompressibility",
 }
-"""name -> module:maker; a maker returns a function of images and prompts."""
+"""name -> module:maker; a maker takes the recipe's options and returns a function of images and prompts."""
+
+Function = Callable[..., Any]
 
 
 @dataclass(frozen=True)
@@ -35,11 +55,20 @@ class Scores:
     total_B: np.ndarray
     by_name: dict[str, np.ndarray]
 
+    @classmethod
+    def join(cls, parts: Sequence[Scores]) -> Scores:
+        """The scores of one batch that was scored in parts."""
+        names = parts[0].by_name
+        return cls(
+            np.concatenate([part.total_B for part in parts]),
+            {name: np.concatenate([part.by_name[name] for part in parts]) for name in names},
+        )
+
 
 class RewardSet:
     """Several rewards scored together; `total_B` is their weighted sum."""
 
-    def __init__(self, rewards: Sequence[tuple[str, float, Callable[..., Any]]]):
+    def __init__(self, rewards: Sequence[tuple[str, float, Function]]):
         self._rewards = list(rewards)
 
     @property
@@ -47,11 +76,31 @@ class RewardSet:
         """Names in the order of the recipe."""
         return [name for name, _, _ in self._rewards]
 
-    def score(self, images_BHWC: np.ndarray, prompts: Sequence[Prompt]) -> Scores:
+    @property
+    def weights(self) -> dict[str, float]:
+        """The rewards that count, by name."""
+        return {name: weight for name, weight, _ in self._rewards if weight != 0}
+
+    @property
+    def needs_groups(self) -> list[str]:
+        """Names of the rewards that look at more than one image of a prompt."""
+        return [name for name, _, function in self._rewards if kind_of(function) != "point"]
+
+    def score(
+        self, images_BHWC: np.ndarray, prompts: Sequence[Prompt], group_B: Sequence[int] | None = None
+    ) -> Scores:
         """Score uint8 images [B, H, W, 3], one prompt each.
 
-        A reward of weight 0 is reported in `by_name` only. Raises `RewardError` when a reward fails or
-        returns anything but B numbers (or `None`).
+        A reward of weight 0 is reported in `by_name` only.
+
+        Args:
+            images_BHWC: the images.
+            prompts: their prompts.
+            group_B: which images belong together, for groupwise and pairwise rewards; None: each is alone,
+                and a pairwise reward cannot score it.
+
+        Raises:
+            RewardError: a reward fails or returns anything but B numbers (or `None`).
         """
         if images_BHWC.dtype != np.uint8 or images_BHWC.ndim != 4 or images_BHWC.shape[-1] != 3:
             raise ValueError(
@@ -59,18 +108,23 @@ class RewardSet:
             )
         if len(images_BHWC) != len(prompts):
             raise ValueError(f"{len(images_BHWC)} images but {len(prompts)} prompts")
+        groups: dict[int, list[int]] = {}
+        for index, group in enumerate(range(len(prompts)) if group_B is None else group_B):
+            groups.setdefault(group, []).append(index)
         total_B = np.zeros(len(prompts))
         by_name: dict[str, np.ndarray] = {}
         for name, weight, function in self._rewards:
             try:
-                result = function(list(images_BHWC), list(prompts))
-            except BurnishError:
+                values = apply(function, list(images_BHWC), list(prompts), list(groups.values()))
+            except BurnishError as error:
+                if isinstance(error, RewardError) and str(error).startswith("returned "):
+                    raise RewardError(f"reward {name} {error}") from None
                 raise
             except Exception as error:
                 raise RewardError(f"reward {name} raised {describe(error)}") from error
-            by_name[name] = _numbers(result, len(prompts), name)
+            by_name[name] = values
             if weight != 0:
-                total_B += weight * by_name[name]
+                total_B += weight * values
         return Scores(total_B, by_name)
 
     def close(self) -> None:
@@ -81,34 +135,107 @@ class RewardSet:
                 close()
 
 
+def apply(
+    function: Function, images: list[np.ndarray], prompts: list[Prompt], groups: list[list[int]]
+) -> np.ndarray:
+    """One reward's scores of all images, float64 [B], whatever it looks at; NaN where it cannot tell."""
+    kind = kind_of(function)
+    if kind == "point":
+        return _numbers(function(images, prompts), len(images))
+    values_B = np.full(len(images), math.nan)
+    if kind == "group":
+        for group in groups:
+            found = function([images[i] for i in group], [prompts[i] for i in group])
+            values_B[group] = _numbers(found, len(group))
+        return values_B
+    pairs = [pair for group in groups for pair in combinations(group, 2)]
+    if not pairs:
+        return values_B
+    result = function(
+        [images[i] for i, _ in pairs], [images[j] for _, j in pairs], [prompts[i] for i, _ in pairs]
+    )
+    won = [None if math.isnan(value) else float(value) for value in _numbers(result, len(pairs))]
+    for value in won:
+        if value is not None and not 0 <= value <= 1:
+            raise RewardError(f"returned {value} for a pair: return the probability that the first is better")
+    for group in groups:
+        count = len(group) * (len(group) - 1) // 2
+        rates = win_rates(won[:count], len(group))
+        values_B[group] = [math.nan if rate is None else rate for rate in rates]
+        won = won[count:]
+    return values_B
+
+
 def load_rewards(rewards: Sequence[Reward]) -> RewardSet:
     """The rewards of a recipe section, loaded and ready to score."""
-    return RewardSet([(reward.label, reward.weight, _load(reward.name)) for reward in rewards])
+    return RewardSet(
+        [(reward.label, reward.weight, load_reward(reward.name, reward.options)) for reward in rewards]
+    )
 
 
-def _load(name: str) -> Callable[..., Any]:
+def load_reward(name: str, options: Mapping[str, Any] | None = None) -> Function:
+    """One reward by name, with its options.
+
+    Raises:
+        RewardError: no such reward, or options that it does not take.
+    """
+    options = dict(options or {})
     if name in BUILT_IN:
-        module, _, maker = BUILT_IN[name].partition(":")
-        return getattr(importlib.import_module(module), maker)()
+        module, _, attribute = BUILT_IN[name].partition(":")
+        maker = getattr(importlib.import_module(module), attribute)
+        return maker(**fitting(maker, options, name))
+    if name.startswith(("http://", "https://")):
+        from burnish.rewards.remote.client import RemoteReward
+
+        return RemoteReward(name, **fitting(RemoteReward, options, name, given=1))
     if ":" in name:
-        return UserReward(name)
+        return UserReward(name, options)
     close = difflib.get_close_matches(name, BUILT_IN, n=1)
     hint = f"did you mean {close[0]}?" if close else f"built in are {', '.join(BUILT_IN)}."
     raise RewardError(f"no reward named {name!r}: {hint} Your own function is written FILE.py:NAME")
 
 
-def _numbers(result: Any, count: int, name: str) -> np.ndarray:
+def fitting(maker: Function, options: dict[str, Any], name: str, given: int = 0) -> dict[str, Any]:
+    """The options, made sure to be those that `maker` takes beyond its first `given` parameters.
+
+    Raises:
+        RewardError: an unknown option, or one that is missing.
+    """
+    parameters = list(inspect.signature(maker).parameters.values())[given:]
+    known = [p.name for p in parameters if p.kind is not p.VAR_KEYWORD]
+    for key in options if len(known) == len(parameters) else ():
+        if key not in known:
+            close = difflib.get_close_matches(key, known, n=1)
+            takes = ", ".join(known) or "none"
+            hint = f"did you mean {close[0]}?" if close else f"it takes {takes}"
+            raise RewardError(f"reward {name} has no option {key!r}: {hint}")
+    for p in parameters:
+        if p.name in known and p.default is p.empty and p.name not in options:
+            raise RewardError(f"reward {name} needs the option {p.name}: write options: {{{p.name}: …}}")
+    return options
+
+
+def read_reward(text: str) -> Reward:
+    """A reward as a command line has it: `NAME` or `NAME,key=value,…`.
+
+    >>> read_reward("pickscore,path=models/PickScore_v1").options
+    {'path': 'models/PickScore_v1'}
+    """
+    name, *pairs = re.split(r",(?=\w+=)", text)
+    options = dict(pair.split("=", 1) for pair in pairs)
+    return Reward(
+        name=name, options={key: parse_yaml(value, f"option {key}") for key, value in options.items()}
+    )
+
+
+def _numbers(result: Any, count: int) -> np.ndarray:
     """`result` as float64 [B]; None becomes NaN."""
     try:
         values = list(result)
     except TypeError:
-        raise RewardError(
-            f"reward {name} returned {type(result).__name__}, not a list of {count} numbers"
-        ) from None
+        raise RewardError(f"returned {type(result).__name__}, not a list of {count} numbers") from None
     if len(values) != count:
-        raise RewardError(
-            f"reward {name} returned {len(values)} scores for {count} images: return one an image"
-        )
+        raise RewardError(f"returned {len(values)} scores for {count} images: return one an image")
     scores_B = np.empty(count)
     for index, value in enumerate(values):
         if hasattr(value, "item") and not isinstance(value, Real):
@@ -118,10 +245,10 @@ def _numbers(result: Any, count: int, name: str) -> np.ndarray:
                 value = list(value)
         if value is not None and not isinstance(value, Real | np.bool_):
             raise RewardError(
-                f"reward {name} returned {str(value)[:60]!r} for image {index}: return a number, or None "
+                f"returned {str(value)[:60]!r} for image {index}: return a number, or None "
                 "where an image cannot be scored"
             )
         scores_B[index] = math.nan if value is None else float(value)
         if math.isinf(scores_B[index]):
-            raise RewardError(f"reward {name} returned {value} for image {index}: scores must be finite")
+            raise RewardError(f"returned {value} for image {index}: scores must be finite")
     return scores_B

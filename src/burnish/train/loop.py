@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,9 +17,10 @@ from burnish.core import advantages, diagnostics, transitions, units
 from burnish.data.sampler import PromptSampler
 from burnish.engine import rng
 from burnish.engine.guard import NonFiniteGuard, clip_and_check
+from burnish.errors import RecipeError
 from burnish.policies.denoising.policy import DenoisingPolicy, Rollouts
 from burnish.recipes.schema import Recipe
-from burnish.rewards.reward import RewardSet
+from burnish.rewards.reward import RewardSet, Scores
 from burnish.train import health
 from burnish.train.update import Credit, accumulate, unit_of
 from burnish.types import Prompt
@@ -61,25 +64,12 @@ class Trainer:
         sampling = self.recipe.sampling
         chosen = [self.prompts[i] for i in self.sampler.next(sampling.prompts_per_step)]
 
-        with self._timed("sample"):
-            rollouts = self.policy.sample(
-                [prompt.text for prompt in chosen],
-                sampling.group_size,
-                self.table,
-                sampling.steps,
-                seed=(self.recipe.run.seed, "train", step),
-                shared_noise=sampling.shared_noise,
-                rows=sampling.rows,
-            )
+        rollouts, scores = self._rollouts(step, chosen)
         if step == 1:
             self.noise_finding = health.noise_differs(rollouts, sampling.group_size)
-        with self._timed("decode"):
-            images = self.policy.decode(rollouts.final_B, sampling.rows)
-        with self._timed("reward"):
-            repeated = [chosen[i] for i in rollouts.prompt_B.tolist()]
-            scores = self.rewards.score(images, repeated)
         reward_B = torch.from_numpy(scores.total_B)
-        advantage_B = self.advantage(reward_B, rollouts.prompt_B)
+        self.last_rewards_B, self.last_groups_B = reward_B, rollouts.prompt_B
+        advantage_B = self.advantage(scores, rollouts.prompt_B)
         credit = self._credit(step, rollouts, advantage_B, reward_B)
         numbers = self._update(step, rollouts, credit)
 
@@ -94,20 +84,55 @@ class Trainer:
             "images_per_second": len(rollouts) / self.seconds["step"],
         }
 
-    def advantage(self, reward_B: Tensor, group_B: Tensor) -> Tensor:
+    def _rollouts(self, step: int, chosen: list[Prompt]) -> tuple[Rollouts, Scores]:
+        """A batch, sampled in parts; while one is scored the next is sampled."""
+        sampling = self.recipe.sampling
+        parts = self.policy.parts(
+            [prompt.text for prompt in chosen],
+            sampling.group_size,
+            self.table,
+            seed=(self.recipe.run.seed, "train", step),
+            shared_noise=sampling.shared_noise,
+            rows=sampling.rows,
+        )
+        done: list[Rollouts] = []
+        scoring: list[Future[Scores]] = []
+        with ThreadPoolExecutor(1) as beside:
+            while True:
+                with self._timed("sample"):
+                    part = next(parts, None)
+                if part is None:
+                    break
+                with self._timed("decode"):
+                    images = self.policy.decode(part.final_B, sampling.rows)
+                group_B = part.prompt_B.tolist()
+                prompts = [chosen[i] for i in group_B]
+                scoring.append(beside.submit(self.rewards.score, images, prompts, group_B))
+                done.append(part)
+            with self._timed("reward"):  # what sampling did not hide
+                scores = Scores.join([each.result() for each in scoring])
+        return Rollouts.join(done), scores
+
+    def advantage(self, scores: Scores, group_B: Tensor) -> Tensor:
         """The recipe's advantage of each rollout, float32 [B]."""
         settings = self.recipe.algorithm.advantage
         options: dict[str, Any] = {}
         if settings.name == "slas":
             options = {"gamma": settings.gamma, "order": settings.order}
-        advantage_B = advantages.ADVANTAGES[settings.name](reward_B, group_B, **options)
+        of = partial(advantages.ADVANTAGES[settings.name], **options)
+        if settings.combine == "gdpo":
+            weights = self.rewards.weights
+            reward_BK = torch.from_numpy(np.stack([scores.by_name[name] for name in weights], 1))
+            advantage_B = advantages.gdpo(of, reward_BK, torch.tensor(list(weights.values())), group_B)
+        else:
+            advantage_B = of(torch.from_numpy(scores.total_B), group_B)
         if settings.clamp is not None:
             advantage_B = advantage_B.clamp(-settings.clamp, settings.clamp)
         return advantage_B.float()
 
     def _credit(self, step: int, rollouts: Rollouts, advantage_B: Tensor, reward_B: Tensor) -> Credit:
         unit = self.recipe.algorithm.unit
-        batch, steps = len(rollouts), len(rollouts.sigma_T)
+        batch, steps = len(rollouts), len(rollouts.time_T)
         if self.unit_T is None:  # chunks follow the dynamics of this model, measured once
             self.unit_T = unit_of(self.recipe.algorithm, steps, rollouts.l1rel_T)
         keep_BT = torch.ones(batch, steps, dtype=torch.bool)
@@ -154,9 +179,12 @@ class Trainer:
 
     def _table(self) -> transitions.Table:
         sampling = self.recipe.sampling
-        sigmas = self.policy.backbone.sigmas(sampling.steps)
-        table = transitions.TRANSITIONS[sampling.transition](sigmas, eta=sampling.eta)
-        return table.window(*self.recipe.trained_steps, sigmas)
+        schedule = self.policy.backbone.schedule(sampling.steps)
+        try:
+            table = transitions.table(sampling.transition, schedule, sampling.eta)
+        except ValueError as problem:
+            raise RecipeError(f"sampling.transition: {problem}") from None
+        return table.window(*self.recipe.trained_steps, transitions.table("ode", schedule))
 
     def _count(self, reward_B: Tensor) -> None:
         scored = int(reward_B.isfinite().sum())

@@ -21,6 +21,7 @@ from burnish.policies.denoising.policy import DenoisingPolicy
 from burnish.policies.load import load_policy
 from burnish.recipes.load import dump_yaml, load_recipe
 from burnish.recipes.schema import Recipe
+from burnish.report.card import write_card
 from burnish.report.environment import environment
 from burnish.report.events import EventLog, read_events
 from burnish.report.html import write_report
@@ -97,6 +98,11 @@ class Session:
         self.sets = evaluation_sets(recipe.evaluation)
         rewards = load_rewards(recipe.rewards)
         self.judges = load_rewards(recipe.evaluation.reward)
+        for name in self.judges.needs_groups:
+            raise RecipeError(
+                f"evaluation.reward {name} compares images of one prompt, but an evaluation draws one each: "
+                "name a reward that scores single images"
+            )
         self.policy: DenoisingPolicy = load_policy(recipe.model, recipe.run.device, recipe.run.seed)
         self.trainer = Trainer(recipe, self.policy, prompts, rewards)
         self.notes: list[str] = []
@@ -220,3 +226,4 @@ class Session:
                 self.policy.backbone.pipe.save_pretrained(target)
             else:
                 self.policy.backbone.save_lora(target)
+        write_card(self.folder, target, type(self.policy.backbone.pipe).__name__)

@@ -1,7 +1,7 @@
 """A denoiser as a policy: `sample` makes rollouts, `evaluate` scores their decisions again.
 
 A decision is one stochastic denoising transition x' = a·x + b·v + s·ε. What the update needs of it is
-kept: x, the noise level, the velocity v_old that was followed and the noise ε that was drawn. The log of
+kept: x, the time, the prediction v_old that was followed and the noise ε that was drawn. The log of
 the importance ratio follows directly from v_new − v_old (see `core.ratios.gaussian_log_ratio`), so it is
 exactly zero while the weights are unchanged.
 
@@ -12,16 +12,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from burnish.core import divergences, ratios, transitions, units
 from burnish.engine import rng
-from burnish.policies.denoising.backbone import Backbone, Condition
+from burnish.policies.denoising.backbone import Backbone, Condition, collate
+from burnish.policies.denoising.embeddings import EmbeddingCache
 
 REMEMBERED = 2**30
 """Bytes of prompt embeddings kept on the device; the oldest go first."""
@@ -33,9 +34,9 @@ class Rollouts:
 
     Attributes:
         latents_BT: [B, T, …] x before each decision, float32.
-        prediction_BT: [B, T, …] the velocity followed, float32.
+        prediction_BT: [B, T, …] the prediction followed (guided, if the model is), float32.
         noise_BT: [B, T, …] the standard normal noise drawn, float32.
-        sigma_T: noise levels of the decisions, float64.
+        time_T: what the denoiser is told at the decisions, float64.
         b_T, s_T: rows of the transition table, float64.
         prompt_B: row of `condition` each rollout belongs to; also its group.
         condition: tensors with one row a prompt.
@@ -46,7 +47,7 @@ class Rollouts:
     latents_BT: Tensor
     prediction_BT: Tensor
     noise_BT: Tensor
-    sigma_T: Tensor
+    time_T: Tensor
     b_T: Tensor
     s_T: Tensor
     prompt_B: Tensor
@@ -57,6 +58,20 @@ class Rollouts:
     def __len__(self) -> int:
         return len(self.latents_BT)
 
+    @classmethod
+    def join(cls, parts: list[Rollouts]) -> Rollouts:
+        """The parts of one batch as a whole."""
+        if len(parts) == 1:
+            return parts[0]
+        whole = ("latents_BT", "prediction_BT", "noise_BT", "prompt_B", "final_B")
+        joined: dict[str, Any] = {name: torch.cat([getattr(part, name) for part in parts]) for name in whole}
+        change = torch.stack([part.l1rel_T * len(part) for part in parts]).sum(0)
+        return replace(
+            parts[0],
+            **joined,
+            l1rel_T=change / sum(map(len, parts)),
+        )
+
 
 class DenoisingPolicy:
     """The one denoising loop, for every backbone.
@@ -65,53 +80,107 @@ class DenoisingPolicy:
         backbone: conditioning and prediction.
         device: where it runs.
         dtype: of the forward pass; trained weights and log-ratios stay float32.
+        offload: whether text encoders and autoencoder wait on the CPU while not in use.
+        cache: prompt embeddings on disk.
     """
 
-    def __init__(self, backbone: Backbone, device: torch.device, dtype: torch.dtype = torch.float32):
+    def __init__(
+        self,
+        backbone: Backbone,
+        device: torch.device,
+        dtype: torch.dtype = torch.float32,
+        *,
+        offload: bool = False,
+        cache: EmbeddingCache | None = None,
+    ):
         self.backbone, self.device, self.dtype = backbone, device, dtype
+        self.offload, self.cache = offload, cache
         self._embedded: dict[str, Condition] = {}
         self._reference: Any = None
 
     @property
     def parameters(self) -> dict[str, torch.nn.Parameter]:
         """The trained parameters by name."""
-        named = self.backbone.transformer.named_parameters()
+        named = self.backbone.denoiser.named_parameters()
         return {name: value for name, value in named if value.requires_grad}
 
     def condition(self, texts: list[str]) -> Condition:
-        """Conditions of the prompts, one row each; a text is embedded once while its row is remembered."""
-        missing = [text for text in dict.fromkeys(texts) if text not in self._embedded]
-        for start in range(0, len(missing), 64):
-            part = missing[start : start + 64]
-            encoded = self.backbone.encode(part)
-            for i, text in enumerate(part):
-                self._embedded[text] = {key: value[i].clone() for key, value in encoded.items()}
-        keys = self._embedded[texts[0]]
-        rows = {key: torch.stack([self._embedded[text][key] for text in texts]) for key in keys}
+        """Conditions of the prompts, one row each; a text is embedded once while its row is remembered.
+
+        With classifier-free guidance every tensor has a twin, `unprompted_NAME`, of the empty prompt.
+        """
+        guided = self.backbone.guide is not None
+        wanted = [*texts, self.backbone.unprompted] if guided else texts
+        missing = [text for text in dict.fromkeys(wanted) if text not in self._embedded]
+        if self.cache:
+            for text in missing:
+                if row := self.cache.get(text):
+                    self._embedded[text] = {name: value.to(self.device) for name, value in row.items()}
+            missing = [text for text in missing if text not in self._embedded]
+        if missing:
+            self._embed(missing)
+        rows = collate([self._embedded[text] for text in wanted])
         size = sum(value.nbytes for value in self._embedded[texts[0]].values())
         while len(self._embedded) * size > REMEMBERED:
             del self._embedded[next(iter(self._embedded))]
-        return rows
+        if not guided:
+            return rows
+        twins = {f"unprompted_{key}": value[-1:].expand_as(value[:-1]) for key, value in rows.items()}
+        return {key: value[:-1] for key, value in rows.items()} | twins
 
-    def predict(self, latents: Tensor, sigma_B: Tensor, condition: Condition, rows: int) -> Tensor:
-        """Velocities [B, …] float32, in forwards of at most `rows` rows."""
+    def _embed(self, texts: list[str]) -> None:
+        with self._present("text_encoder"):
+            for start in range(0, len(texts), 64):
+                part = texts[start : start + 64]
+                for text, row in zip(part, self.backbone.encode(part), strict=True):
+                    self._embedded[text] = {key: value.clone() for key, value in row.items()}
+                    if self.cache:
+                        self.cache.put(text, self._embedded[text])
+
+    @contextmanager
+    def _present(self, prefix: str) -> Iterator[None]:
+        """Inside, the pipeline's parts of this name are on the device; outside, if offloaded, on the CPU."""
+        parts = self.backbone.pipe.components.items() if self.offload else ()
+        modules = {name: part for name, part in parts if isinstance(part, nn.Module)}
+        resident = self.backbone.denoiser
+        mine = [part for name, part in modules.items() if name.startswith(prefix) and part is not resident]
+        for part in mine:
+            part.to(self.device)
+        try:
+            yield
+        finally:
+            for part in mine:
+                part.to("cpu")
+
+    def predict(self, latents: Tensor, time_B: Tensor, condition: Condition, rows: int) -> Tensor:
+        """Predictions [B, …] float32, in forwards of at most `rows` images (twice that when guided)."""
         parts = []
         for start in range(0, len(latents), rows):
             part = slice(start, start + rows)
             with self._autocast():
-                velocity = self.backbone.predict(
-                    latents[part], sigma_B[part], {key: value[part] for key, value in condition.items()}
+                predicted = self._guided(
+                    latents[part], time_B[part], {key: value[part] for key, value in condition.items()}
                 )
-            parts.append(velocity.float())
+            parts.append(predicted)
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
-    @torch.no_grad()
+    def _guided(self, latents: Tensor, time_B: Tensor, condition: Condition) -> Tensor:
+        """One prediction: with the prompt, or with and without it in one forward, combined."""
+        backbone = self.backbone
+        if backbone.guide is None:
+            return backbone.predict(latents, time_B, condition).float()
+        assert backbone.guidance is not None
+        names = [name for name in condition if not name.startswith("unprompted_")]
+        both = {name: torch.cat([condition[f"unprompted_{name}"], condition[name]]) for name in names}
+        predicted = backbone.predict(torch.cat([latents, latents]), torch.cat([time_B, time_B]), both).float()
+        unprompted, prompted = predicted.chunk(2)
+        return backbone.guide(prompted, unprompted, backbone.guidance)
+
     def sample(
         self,
         texts: list[str],
         group_size: int,
         table: transitions.Table,
-        steps: int,
         *,
         seed: tuple[int | str, ...],
         shared_noise: bool,
@@ -123,29 +192,67 @@ class DenoisingPolicy:
             texts: P prompts.
             group_size: rollouts a prompt.
             table: the transition's affine rows, one a step; rows with s = 0 are deterministic.
-            steps: denoising steps.
             seed: keys of all noise drawn here.
             shared_noise: whether a group starts from the same initial noise.
             rows: images in one forward.
         """
-        prompt_B = torch.arange(len(texts)).repeat_interleave(group_size)
+        return Rollouts.join(
+            list(self.parts(texts, group_size, table, seed=seed, shared_noise=shared_noise, rows=rows))
+        )
+
+    @torch.no_grad()
+    def parts(
+        self,
+        texts: list[str],
+        group_size: int,
+        table: transitions.Table,
+        *,
+        seed: tuple[int | str, ...],
+        shared_noise: bool,
+        rows: int,
+    ) -> Iterator[Rollouts]:
+        """`sample`, as many whole groups at a time as fit in `rows` images (at least one group).
+
+        The noise is drawn for the whole batch and cut, so the parts do not change it; every part carries
+        the condition of all prompts.
+        """
         condition = self.condition(texts)
-        spread = {key: value[prompt_B.to(value.device)] for key, value in condition.items()}
-        sigma_T1 = self.backbone.sigmas(steps)
+        batch = len(texts) * group_size
+        starts = len(texts) if shared_noise else batch
         shape = self.backbone.latent_shape
-        starts = len(texts) if shared_noise else len(prompt_B)
-        x = rng.noise((starts, *shape), *seed, "initial", device=self.device, dtype=torch.float32)
-        if shared_noise:
-            x = x[prompt_B.to(x.device)]
+        x_B = rng.noise((starts, *shape), *seed, "initial").repeat_interleave(batch // starts, 0)
+        size = max(1, rows // group_size) * group_size
+        for start in range(0, batch, size):
+            part = slice(start, min(start + size, batch))
+            yield self._roll(x_B[part], part, batch, group_size, table, seed, condition, rows)
+
+    def _roll(
+        self,
+        x: Tensor,
+        part: slice,
+        batch: int,
+        group_size: int,
+        table: transitions.Table,
+        seed: tuple[int | str, ...],
+        condition: Condition,
+        rows: int,
+    ) -> Rollouts:
+        """The denoising loop over the rollouts `part` of the batch."""
+        x = x.to(self.device, torch.float32)
+        prompt_B = torch.arange(batch)[part] // group_size
+        spread = {key: value[prompt_B.to(value.device)] for key, value in condition.items()}
+        steps = len(table.s_T)
+        time_T = self.backbone.schedule(steps).time_T
         kept: dict[str, list[Tensor]] = {"x": [], "v": [], "noise": []}
         change = []
         for t in range(steps):
-            sigma_B = torch.full((len(x),), float(sigma_T1[t]), device=x.device)
-            v = self.predict(x, sigma_B, spread, rows)
+            time_B = torch.full((len(x),), float(time_T[t]), device=x.device)
+            v = self.predict(x, time_B, spread, rows)
             a, b, s = (float(row[t]) for row in (table.a_T, table.b_T, table.s_T))
             following = a * x + b * v
             if s > 0:
-                noise = rng.noise(x.shape, *seed, "transition", t, device=self.device, dtype=torch.float32)
+                whole = rng.noise((batch, *x.shape[1:]), *seed, "transition", t)
+                noise = whole[part].to(x.device)
                 following = following + s * noise
                 for name, value in (("x", x), ("v", v), ("noise", noise)):
                     kept[name].append(value)
@@ -156,7 +263,7 @@ class DenoisingPolicy:
             latents_BT=torch.stack(kept["x"], 1),
             prediction_BT=torch.stack(kept["v"], 1),
             noise_BT=torch.stack(kept["noise"], 1),
-            sigma_T=sigma_T1[:-1][decided],
+            time_T=time_T[decided],
             b_T=table.b_T[decided],
             s_T=table.s_T[decided],
             prompt_B=prompt_B,
@@ -181,7 +288,7 @@ class DenoisingPolicy:
         Returns:
             `log_ratio_BT` [b, T] with gradient, and `divergence_BT` [b, T] (zeros for none).
         """
-        count, steps = len(which_B), len(rollouts.sigma_T)
+        count, steps = len(which_B), len(rollouts.time_T)
         which = which_B.to(self.device)
 
         def stacked(value: Tensor) -> Tensor:  # time-major, as it was sampled
@@ -194,21 +301,22 @@ class DenoisingPolicy:
         condition = {key: value[prompts.to(value.device)] for key, value in rollouts.condition.items()}
         per_row = {
             name: value.to(self.device, torch.float32).repeat_interleave(count)
-            for name, value in (("sigma", rollouts.sigma_T), ("b", rollouts.b_T), ("s", rollouts.s_T))
+            for name, value in (("time", rollouts.time_T), ("b", rollouts.b_T), ("s", rollouts.s_T))
         }
-        v = self.predict(x, per_row["sigma"], condition, rows)
+        v = self.predict(x, per_row["time"], condition, rows)
         log_ratio = ratios.gaussian_log_ratio(noise, v, v_old, per_row["b"], per_row["s"])
         distance = torch.zeros_like(log_ratio)
         if divergence != "none":
             with self.reference(), torch.no_grad():
-                v_reference = self.predict(x, per_row["sigma"], condition, rows)
+                v_reference = self.predict(x, per_row["time"], condition, rows)
             distance = divergences.DIVERGENCES[divergence](v, v_reference, per_row["b"], per_row["s"])
         return log_ratio.view(steps, count).T, distance.view(steps, count).T
 
     @torch.no_grad()
     def generate(self, texts: list[str], steps: int, *, seeds: list[int], rows: int) -> np.ndarray:
         """Deterministic (ODE) images, uint8 [P, H, W, 3]; one seed a prompt fixes its noise."""
-        table = transitions.ode(self.backbone.sigmas(steps))
+        schedule = self.backbone.schedule(steps)
+        table = transitions.table("ode", schedule)
         shape = self.backbone.latent_shape
         images = []
         for start in range(0, len(texts), rows):
@@ -218,33 +326,38 @@ class DenoisingPolicy:
                 rng.noise(shape, "image", seed, device=self.device) for seed in seeds[start : start + rows]
             ]
             x = torch.stack(noise).float()
-            sigma_T1 = self.backbone.sigmas(steps)
             for t in range(steps):
-                sigma_B = torch.full((len(x),), float(sigma_T1[t]), device=x.device)
-                v = self.predict(x, sigma_B, condition, rows)
+                time_B = torch.full((len(x),), float(schedule.time_T[t]), device=x.device)
+                v = self.predict(x, time_B, condition, rows)
                 x = float(table.a_T[t]) * x + float(table.b_T[t]) * v
             images.append(self.decode(x, rows))
         return np.concatenate(images)
 
     def decode(self, latents: Tensor, rows: int) -> np.ndarray:
         """uint8 images [B, H, W, 3]."""
-        return np.concatenate([self.backbone.decode(part) for part in latents.split(rows)])
+        with self._present("vae"):
+            return np.concatenate([self.backbone.decode(part) for part in latents.split(rows)])
+
+    def pipeline_images(self, texts: list[str], steps: int, noise: Tensor) -> np.ndarray:
+        """What the `diffusers` pipeline itself draws from this noise: uint8 [B, height, width, 3]."""
+        with self._present(""):
+            return self.backbone.pipeline_images(texts, steps, noise)
 
     def remember_reference(self) -> None:
         """Keeps today's weights as the reference of the divergence (LoRA needs no copy)."""
-        if not getattr(self.backbone.transformer, "peft_config", None):
+        if not getattr(self.backbone.denoiser, "peft_config", None):
             self._reference = {name: value.detach().clone() for name, value in self.parameters.items()}
 
     @contextmanager
     def reference(self) -> Iterator[None]:
         """Inside, the policy predicts with the reference weights."""
-        transformer: Any = self.backbone.transformer
+        denoiser: Any = self.backbone.denoiser
         if self._reference is None:
-            transformer.disable_adapters()
+            denoiser.disable_adapters()
             try:
                 yield
             finally:
-                transformer.enable_adapters()
+                denoiser.enable_adapters()
             return
         with self.weights(self._reference):
             yield

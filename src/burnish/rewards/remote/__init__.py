@@ -1,0 +1,1 @@
+"""Rewards on another machine: protocol, client, server."""
