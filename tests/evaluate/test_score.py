@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from PIL import Image
 
 from burnish.cli import main
 from burnish.errors import DataError
-from burnish.evaluate.score import find_pairs, score_folder, summary
+from burnish.evaluate.score import find_pairs, score_folder, score_run, summary
 
 
 @pytest.fixture
@@ -85,3 +86,23 @@ def test_the_command(folder: Path, redness: str, tmp_path: Path, capsys: pytest.
     assert json.loads(capsys.readouterr().out)[0]["count"] == 3
     assert len(out.read_text().splitlines()) == 3
     assert main(["score", str(folder / "no"), "--reward", redness]) == 2
+
+
+def test_pictures_of_one_prompt_are_a_group(folder: Path, redness: str) -> None:
+    rows = [{"file": f"{i}.png", "prompt": prompt} for i, prompt in enumerate(("same", "same", "same"))]
+    (folder / "prompts.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    found = score_folder(folder, [f"win_rate,over={redness}"])
+    assert [row["win_rate"] for row in found] == [0.0, 1.0, None]  # the third is of another size, alone
+
+
+def test_a_run_is_scored_base_and_tuned(small_run: list[str], redness: str, capsys: Any) -> None:
+    assert main(["train", *small_run]) == 0
+    run = next(word for word in small_run if word.startswith("run.dir=")).removeprefix("run.dir=")
+    base, tuned = score_run(Path(run), [redness])
+    name = next(key for key in base if key.endswith(":redness"))
+    assert (base["base"], tuned["base"]) == (True, False)
+    assert base["count"] == tuned["count"] == 4
+    assert base[name] != tuned[name]
+    capsys.readouterr()
+    assert main(["score", run, "--reward", redness, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)[1][name] == pytest.approx(tuned[name])

@@ -16,6 +16,7 @@ from burnish.engine import rng
 from burnish.errors import ModelError
 from burnish.policies.load import load_policy
 from burnish.recipes.schema import Lora, Model
+from burnish.train import doctor
 
 TEXTS = ["a red circle", "two small blue squares left of a green star"]
 SIZE = 32
@@ -112,6 +113,23 @@ def test_ratio_is_one_and_every_decision_has_a_gradient(family: tuple[str, str])
     gradients = [p.grad for p in policy.parameters.values() if p.grad is not None]
     assert sum(float(g.abs().sum()) for g in gradients) > 0
     assert all(bool(g.isfinite().all()) for g in gradients)
+
+
+@pytest.mark.parametrize("lora", [None, Lora(rank=2)], ids=["full", "lora"])
+def test_bfloat16_keeps_ratio_times_and_trained_weights_exact(
+    family: tuple[str, str], lora: Lora | None
+) -> None:
+    policy = load_policy(settings(family, lora=lora, dtype="bfloat16"), "cpu")
+    rollouts = roll(policy)
+    log_ratio, _ = policy.evaluate(rollouts, torch.arange(4), rows=12)
+    assert log_ratio.dtype == rollouts.latents_BT.dtype == rollouts.prediction_BT.dtype == torch.float32
+    assert log_ratio.abs().max() < 1e-4  # a tenth of the usual clip range
+    log_ratio.sum().backward()
+    assert all(p.dtype == torch.float32 for p in policy.parameters.values())
+    gradients = [p.grad for p in policy.parameters.values() if p.grad is not None]
+    assert sum(float(g.abs().sum()) for g in gradients) > 0
+    assert doctor.exact_times(policy).ok
+    assert doctor.same_images(policy, TEXTS, 4).ok
 
 
 def test_lora_starts_at_the_base_and_diffusers_reads_it(family: tuple[str, str], tmp_path: Path) -> None:

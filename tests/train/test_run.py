@@ -123,6 +123,9 @@ def test_a_run_folder_is_never_overwritten(small_run: list[str], capsys: pytest.
     ("override", "words"),
     [
         ("data.prompts=nowhere.txt", "no prompt file"),
+        ("evaluation.reward=[{name: win_rate, options: {over: scenes_graded}}]", "draws one each"),
+        ("rewards=[{name: pickscore}]", "needs the option path"),
+        ("algorithm.advantage.combine=gdpo", "only one has a weight"),
         ("model.path=nowhere", "does not exist"),
         ("rewards=[{name: scenes_strct}]", "did you mean scenes_strict"),
         ("run.device=warp:3", "run.device"),

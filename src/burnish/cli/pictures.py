@@ -127,5 +127,4 @@ def serve_reward(rest: list[str]) -> None:
     from burnish.rewards.reward import load_rewards, read_reward
 
     rewards = load_rewards([read_reward(text) for text in options.names])
-    print(f"http://{options.host}:{options.port}", flush=True)
     serve(rewards, options.host, options.port, os.environ.get(TOKEN_VARIABLE))

@@ -121,8 +121,11 @@ def plan(recipe: Recipe) -> Plan:
     return Plan(counts, trained, phases, recipe.train.steps)
 
 
-def skeleton(settings: Model) -> tuple[Any, Any]:
-    """The pipeline and its backbone without weights, adapters bound."""
+def skeleton(settings: Model, place: torch.device | str = "meta") -> tuple[Any, Any]:
+    """The pipeline and its backbone from configuration alone, adapters bound.
+
+    On `meta` the networks have no storage; on another device their weights are as initialised.
+    """
     import diffusers
     import transformers
 
@@ -144,7 +147,7 @@ def skeleton(settings: Model) -> tuple[Any, Any]:
             continue
         cls: Any = getattr(diffusers if library == "diffusers" else transformers, kind)
         try:
-            with torch.device("meta"):
+            with torch.device(place):
                 if isinstance(cls, type) and issubclass(cls, diffusers.ModelMixin):
                     parts[part] = cls.from_config(cls.load_config(folder / part)).to(dtype).eval()
                 elif isinstance(cls, type) and issubclass(cls, transformers.PreTrainedModel):
@@ -159,7 +162,7 @@ def skeleton(settings: Model) -> tuple[Any, Any]:
     for module in pipe.components.values():
         if isinstance(module, nn.Module):
             module.requires_grad_(False)
-    with torch.device("meta"):
+    with torch.device(place):
         backbone = BACKBONES[name](pipe, settings)
         if settings.lora is None:
             backbone.denoiser.requires_grad_(True)

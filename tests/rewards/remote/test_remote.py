@@ -15,6 +15,7 @@ import requests
 import uvicorn
 
 from burnish.errors import RewardError
+from burnish.rewards.kinds import groupwise
 from burnish.rewards.remote import protocol
 from burnish.rewards.remote.client import RemoteReward
 from burnish.rewards.remote.server import application, serve
@@ -110,6 +111,12 @@ def test_the_token_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_network_is_not_served_without_a_token() -> None:
     with pytest.raises(RewardError, match="set BURNISH_REWARD_TOKEN"):
         serve(RewardSet([("brightness", 1.0, brightness)]), "0.0.0.0", 1, None)
+
+
+def test_a_reward_over_groups_is_not_served() -> None:
+    rewards = RewardSet([("order", 1.0, groupwise(lambda images, prompts: [0.0] * len(images)))])
+    with pytest.raises(RewardError, match="order looks at several images of a prompt at once"):
+        serve(rewards, "127.0.0.1", 1, None)
 
 
 @pytest.mark.parametrize(

@@ -118,4 +118,5 @@ def serve(rewards: RewardSet, host: str, port: int, token: str | None) -> None:
     app = application(rewards, token)
     import uvicorn
 
+    print(f"http://{host}:{port}", flush=True)
     uvicorn.run(app, host=host, port=port, log_level="warning")
