@@ -13,6 +13,8 @@ from burnish.core import advantages
 from burnish.core.groups import centred
 
 NAMES = list(advantages.ADVANTAGES)
+GROUPWISE = [name for name in NAMES if name != "reinforce_pp"]
+"""Those that compare the rollouts of one prompt only."""
 REWARD = torch.tensor([1.0, 3.0, 2.0, 6.0], dtype=torch.float64)
 GROUP = torch.tensor([0, 0, 1, 1])
 # Centred: -1, 1, -2, 2. Batch scale: sqrt((1 + 1 + 4 + 4)/4) = sqrt(2.5).
@@ -144,7 +146,7 @@ def test_order_of_rollouts_does_not_matter(
     torch.testing.assert_close(function(reward[order], group[order]), function(reward, group)[order])
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", GROUPWISE)
 @settings(max_examples=40, deadline=None)
 @given(batch=batches())
 def test_dead_rollouts_are_exactly_zero_and_nan_never_leaks(
@@ -191,7 +193,7 @@ def test_equal_rewards_are_exactly_zero(name: str, value: float) -> None:
     assert advantages.ADVANTAGES[name](reward, torch.zeros(7, dtype=torch.long)).tolist() == [0.0] * 7
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", GROUPWISE)
 def test_degenerate_batches(name: str) -> None:
     function = advantages.ADVANTAGES[name]
     assert function(torch.full((3,), nan), torch.tensor([0, 0, 1])).tolist() == [0, 0, 0]
@@ -244,3 +246,17 @@ def test_gdpo_leaves_out_rollouts_with_any_reward_missing() -> None:
     without = advantages.gdpo(advantages.grpo, reward_BK[:2], weight_K, group_B[:2])
     assert found[2] == 0
     torch.testing.assert_close(found[:2], without)
+
+
+def test_reinforce_pp_by_hand() -> None:
+    """Batch mean 3, deviations -2, 0, -1, 3, root mean square sqrt(14/4)."""
+    found = advantages.reinforce_pp(REWARD, GROUP, eps=0.0)
+    expected = torch.tensor([-2.0, 0.0, -1.0, 3.0], dtype=torch.float64) / sqrt(3.5)
+    torch.testing.assert_close(found, expected)
+
+
+def test_reinforce_pp_credits_easy_prompts_where_the_groupwise_do_not() -> None:
+    reward, group = torch.tensor([1.0, 1.0, 0.0, 0.0, torch.nan]), torch.tensor([0, 0, 1, 1, 1])
+    assert advantages.batch_std(reward, group).tolist() == [0.0] * 5
+    found = advantages.reinforce_pp(reward, group, eps=0.0)
+    assert found.tolist() == [1.0, 1.0, -1.0, -1.0, 0.0]

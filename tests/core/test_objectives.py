@@ -60,8 +60,9 @@ def test_log_ratios_want_two_axes() -> None:
         objectives.clip_mask(torch.zeros(3), torch.zeros(3), 0.1)
 
 
+@pytest.mark.parametrize("name", ["clip", "dual_clip", "cispo", "sapo"])
 @pytest.mark.parametrize("low", [0.2, 1e-4, 5e-5])
-def test_gradient_at_ratio_one_is_the_policy_gradient(low: float) -> None:
+def test_gradient_at_ratio_one_is_the_policy_gradient(low: float, name: str) -> None:
     """At equal policies the loss's gradient is -A times that of the log-probability."""
     torch.manual_seed(0)
     noise, advantage = torch.randn(6, 4, 3), torch.randn(6)
@@ -70,7 +71,8 @@ def test_gradient_at_ratio_one_is_the_policy_gradient(low: float) -> None:
     b, s = torch.full((6,), -0.1), torch.full((6,), 0.25)
     log_ratio = ratios.gaussian_log_ratio(noise, new, old, b, s)
     (slope,) = torch.autograd.grad(log_ratio.sum(), new, retain_graph=True)
-    (found,) = torch.autograd.grad(objectives.clip(log_ratio[:, None], advantage, low=low).sum(), new)
+    loss = objectives.OBJECTIVES[name](log_ratio[:, None], advantage, low=low)
+    (found,) = torch.autograd.grad(loss.sum(), new)
     torch.testing.assert_close(found, -advantage[:, None, None] * slope)
     # Of the Gaussian itself: d/dv of eps*d - d^2/2 at d = 0 is eps*b/s, mean over 12 dimensions.
     torch.testing.assert_close(slope, noise * (-0.1 / 0.25) / 12)
@@ -159,3 +161,46 @@ def test_clip_range_as_small_as_in_use() -> None:
     assert objectives.clip(torch.tensor([[log(1.1)]]), torch.tensor([1.0]), low=5e-5).item() == pytest.approx(
         -1.00005, rel=1e-6
     )
+
+
+def test_dual_clip_by_hand() -> None:
+    # A = -2: plain clip gives 2·5 = 10 at ratio 5, the bound 3·2 = 6; at ratio 2 it stays 4. A = 2: as clip.
+    log_ratio = torch.tensor([[5.0, 2.0], [5.0, 2.0]]).log()
+    found = objectives.dual_clip(log_ratio, torch.tensor([-2.0, 2.0]), low=0.2)
+    torch.testing.assert_close(found, torch.tensor([[6.0, 4.0], [-2.4, -2.4]]))
+
+
+def test_dual_clip_stops_the_gradient_beyond_its_bound() -> None:
+    log_ratio = torch.tensor([[5.0, 2.0]]).log().requires_grad_()
+    objectives.dual_clip(log_ratio, torch.tensor([-1.0]), low=0.2).sum().backward()
+    assert log_ratio.grad is not None
+    torch.testing.assert_close(log_ratio.grad, torch.tensor([[0.0, 2.0]]))
+
+
+def test_cispo_by_hand_keeps_a_gradient_of_bounded_weight() -> None:
+    # Ratios 1.5, 1.1, 0.5 within [0.8, 1.2]: weights 1.2, 1.1, 0.8, times -A, whatever the sign of A.
+    for sign in (1.0, -1.0):
+        log_ratio = torch.tensor([[1.5, 1.1, 0.5]]).log().requires_grad_()
+        objectives.cispo(log_ratio, torch.tensor([2.0 * sign]), low=0.2).sum().backward()
+        torch.testing.assert_close(log_ratio.grad, -2.0 * sign * torch.tensor([[1.2, 1.1, 0.8]]))
+    above = objectives.cispo(torch.tensor([[1.5]]).log(), torch.ones(1), low=0.2, high=4.0)
+    assert above.item() == pytest.approx(-1.5 * log(1.5))
+
+
+def test_sapo_by_hand() -> None:
+    # σ(0) = 1/2: -(4/τ)·A/2. At ratio 2, A = 1: -4·σ(1) = -4·0.7310586; A = -1, τ 1.05: +(4/1.05)·σ(1.05).
+    log_ratio = torch.tensor([[1.0, 2.0], [1.0, 2.0]]).log()
+    found = objectives.sapo(log_ratio, torch.tensor([1.0, -1.0]))
+    expected = torch.tensor([[-2.0, -2.9242343], [4 / 1.05 / 2, 4 / 1.05 * 0.7407749]])
+    torch.testing.assert_close(found, expected)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.floats(-3, 3), st.floats(-2, 2))
+def test_sapos_gate_never_exceeds_the_plain_gradient(x: float, advantage: float) -> None:
+    """Its gradient in log ρ is ρ·A times a gate 4σ(1 − σ) that is at most 1 and 1 only at ρ = 1."""
+    log_ratio = torch.tensor([[x]], dtype=torch.float64, requires_grad=True)
+    objectives.sapo(log_ratio, torch.tensor([advantage], dtype=torch.float64)).sum().backward()
+    assert log_ratio.grad is not None
+    plain = abs(advantage) * torch.tensor(x, dtype=torch.float64).exp().item()
+    assert abs(log_ratio.grad.item()) <= plain * (1 + 1e-9)

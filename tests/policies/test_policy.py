@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -288,3 +289,17 @@ def test_compile_compiles_the_repeated_blocks(tiny_flux: str, monkeypatch: pytes
 
 def test_a_path_alone_is_enough(tiny_flux: str) -> None:
     assert type(load_policy(tiny_flux, "cpu").backbone).__name__ == "Flux"
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("{", "cannot be read"),
+        ("[1]", "cannot be read"),
+        ('{"_class_name": "Sora"}', "is a Sora; burnish can"),
+    ],
+)
+def test_a_damaged_or_foreign_index_is_refused(content: str, words: str, tmp_path: Path) -> None:
+    (tmp_path / "model_index.json").write_text(content)
+    with pytest.raises(ModelError, match=words):
+        load_policy(str(tmp_path), "cpu")

@@ -27,6 +27,8 @@ CHUNK = "algorithm.preset=chunk_grpo"
         (["algorithm.preset=dance_grpo", "algorithm.advantage.order=power_first"], "does not read it"),
         (["algorithm.unit.sizes=[1, 1]"], "algorithm.unit.name decision does not read it"),
         (["algorithm.unit.weighted=true"], "set algorithm.unit.name to chunk"),
+        (["sampling.slide=2", "algorithm.preset=chunk_grpo"], "measures the chunks of one"),
+        (["sampling.slide=2", "sampling.window=[0, 5]"], "has no room to move sampling.window [0, 5]"),
         (["algorithm.objective.clip_high=0.1"], "set algorithm.objective.name to clip_higher"),
         (["algorithm.objective.name=clip_higher"], "needs algorithm.objective.clip_high"),
         (

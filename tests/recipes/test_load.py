@@ -46,6 +46,12 @@ def test_every_bundled_recipe_with_every_preset_survives_a_round_trip(name, pres
         ("slas", "slas", "decision", "none"),
         ("chunk_grpo", "grpo", "chunk", "none"),
         ("slas_chunk", "slas", "chunk", "none"),
+        ("dr_grpo", "dr_grpo", "decision", "none"),
+        ("rloo", "rloo", "decision", "none"),
+        ("reinforce_pp", "reinforce_pp", "decision", "none"),
+        ("gspo", "grpo", "sequence", "none"),
+        ("cispo", "grpo", "decision", "none"),
+        ("sapo", "grpo", "decision", "none"),
         ("custom", "batch_std", "decision", "none"),
     ],
 )
@@ -208,3 +214,12 @@ def test_recipes_are_frozen_and_strict_in_python_too():
 def test_recipes_load_without_torch():
     code = "import sys, burnish.recipes.load as l; l.load_recipe(); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_window_slides_and_comes_back():
+    recipe = load_recipe("scenes", ["sampling.steps=6", "sampling.window=[0, 2]", "sampling.slide=3"])
+    assert [recipe.trained_steps_at(step) for step in (1, 3, 4, 7, 10, 12, 13)] == [
+        (0, 2), (0, 2), (1, 3), (2, 4), (3, 5), (3, 5), (0, 2)
+    ]  # fmt: skip
+    still = load_recipe("scenes", ["sampling.window=[1, 3]"])
+    assert still.trained_steps_at(1) == still.trained_steps_at(99) == (1, 3)

@@ -101,3 +101,20 @@ def test_a_pairwise_reward_trains(small_run: list[str]) -> None:
     trainer = trainer_of(small_run, RewardSet([("brighter", 1.0, brighter)]))
     trainer.step(1)
     assert sorted(trainer.last_rewards_B[:3].tolist()) == [0.0, 0.5, 1.0]
+
+
+def test_a_sliding_window_trains_other_steps(small_run: list[str]) -> None:
+    more = ["sampling.steps=5", "sampling.window=[0, 2]", "sampling.slide=1"]
+    trainer = trainer_of([*small_run, *more], RewardSet([("b", 1.0, brightness)]))
+    roll, seen = trainer.policy._roll, []
+
+    def watched(*arguments: Any) -> Any:
+        rollouts = roll(*arguments)
+        seen.append(rollouts.time_T.tolist())
+        return rollouts
+
+    trainer.policy._roll = watched  # type: ignore[method-assign]
+    for step in (1, 2, 3, 4):
+        assert trainer.step(step)["ratio_drift"] < 1e-6
+    times = trainer.policy.backbone.schedule(5).time_T.tolist()
+    assert seen == [times[0:2], times[1:3], times[2:4], times[0:2]]

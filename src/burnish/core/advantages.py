@@ -2,7 +2,7 @@
 
 Every function takes `reward_B` (float [B], NaN or infinite where the reward is missing) and `group_B`
 (integer [B]) and returns float [B]. A missing reward, a group of one, and a group of equal rewards have
-advantage exactly 0.
+advantage exactly 0 (`reinforce_pp`, which does not look at groups: a missing reward alone).
 
 Notation: r reward, r̄ mean of its group, Δ = r − r̄.
 """
@@ -74,6 +74,17 @@ def rloo(reward_B: Tensor, group_B: Tensor) -> Tensor:
     return centred(reward_B, group_B) * count_B / (count_B - 1).clamp(min=1)
 
 
+def reinforce_pp(reward_B: Tensor, group_B: Tensor, *, eps: float = 1e-4) -> Tensor:
+    """Reward minus the mean of the batch, over its std (REINFORCE++, 2501.03262).
+
+    Prompts are not told apart: an easy one earns credit for all of its rollouts, and groups of one and of
+    equal rewards are not zero here, unless the whole batch is equal.
+    """
+    whole_B = torch.zeros_like(group_B)
+    delta_B = centred(reward_B, whole_B)
+    return delta_B / (batch_scale(delta_B, reward_B) + eps)
+
+
 def gdpo(
     advantage: Callable[[Tensor, Tensor], Tensor],
     reward_BK: Tensor,
@@ -109,6 +120,7 @@ ADVANTAGES: dict[str, Callable[..., Tensor]] = {
     "batch_std": batch_std,
     "slas": slas,
     "rloo": rloo,
+    "reinforce_pp": reinforce_pp,
 }
 
 

@@ -41,7 +41,56 @@ def clip_higher(log_ratio_BU: Tensor, advantage: Tensor, *, low: float, high: fl
     return clip(log_ratio_BU, advantage, low=low, high=high)
 
 
-OBJECTIVES: dict[str, Callable[..., Tensor]] = {"clip": clip, "clip_higher": clip_higher}
+def dual_clip(
+    log_ratio_BU: Tensor, advantage: Tensor, *, low: float, high: float | None = None, bound: float = 3.0
+) -> Tensor:
+    """`clip`, and for A < 0 at most −bound·A: a bad unit that became likely pulls no harder (1912.09729)."""
+    advantage_BU = _per_unit(advantage, log_ratio_BU)
+    loss_BU = clip(log_ratio_BU, advantage, low=low, high=high)
+    return torch.where(advantage_BU < 0, torch.minimum(loss_BU, -bound * advantage_BU), loss_BU)
+
+
+def cispo(log_ratio_BU: Tensor, advantage: Tensor, *, low: float, high: float | None = None) -> Tensor:
+    """−sg[clip(ρ, 1 − low, 1 + high)]·A·log ρ: every unit keeps a gradient, of bounded weight.
+
+    CISPO (MiniMax-M1, 2506.13585, eq. 4), where log π stands in place of log ρ; the two differ by a constant.
+    """
+    advantage_BU = _per_unit(advantage, log_ratio_BU)
+    weight_BU = log_ratio_BU.detach().exp().clamp(1 - low, 1 + (low if high is None else high))
+    return -weight_BU * advantage_BU * log_ratio_BU
+
+
+def sapo(
+    log_ratio_BU: Tensor,
+    advantage: Tensor,
+    *,
+    low: float = 0.0,
+    high: float | None = None,
+    positive: float = 1.0,
+    negative: float = 1.05,
+) -> Tensor:
+    """−(4/τ)·σ(τ(ρ − 1))·A, a smooth gate in place of a clip (SAPO, 2511.20347).
+
+    Args:
+        log_ratio_BU: [B, U].
+        advantage: [B] or [B, U].
+        low: not used; the gate has no range.
+        high: not used.
+        positive: τ where A > 0.
+        negative: τ elsewhere; larger, so that the gate closes sooner.
+    """
+    advantage_BU = _per_unit(advantage, log_ratio_BU)
+    tau_BU = torch.where(advantage_BU > 0, positive, negative).to(log_ratio_BU)
+    return -4 / tau_BU * torch.sigmoid(tau_BU * torch.expm1(log_ratio_BU)) * advantage_BU
+
+
+OBJECTIVES: dict[str, Callable[..., Tensor]] = {
+    "clip": clip,
+    "clip_higher": clip_higher,
+    "dual_clip": dual_clip,
+    "cispo": cispo,
+    "sapo": sapo,
+}
 
 
 def clip_mask(log_ratio_BU: Tensor, advantage: Tensor, low: float, high: float | None = None) -> Tensor:

@@ -62,6 +62,23 @@ def folder_of(path: str) -> Path:
     )
 
 
+def index_of(path: str) -> tuple[Path, dict[str, Any]]:
+    """The model folder that `model.path` means, and its `model_index.json`.
+
+    Raises:
+        ModelError: no such folder, a damaged index, or a pipeline class that burnish has no backbone for.
+    """
+    folder = folder_of(path)
+    try:
+        index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
+        name = index.get("_class_name")
+    except (OSError, ValueError, AttributeError) as problem:
+        raise ModelError(f"{folder / 'model_index.json'} cannot be read ({problem})") from None
+    if name not in BACKBONES:
+        raise ModelError(f"{folder} is a {name}; burnish can train {', '.join(BACKBONES)}")
+    return folder, index
+
+
 def load_pipeline(path: str, dtype: torch.dtype = torch.float32) -> tuple[Any, str]:
     """The diffusers pipeline at `path` and its class name.
 
@@ -70,10 +87,8 @@ def load_pipeline(path: str, dtype: torch.dtype = torch.float32) -> tuple[Any, s
     """
     import diffusers
 
-    folder = folder_of(path)
-    name = json.loads((folder / "model_index.json").read_text()).get("_class_name")
-    if name not in BACKBONES:
-        raise ModelError(f"{folder} is a {name}; burnish can train {', '.join(BACKBONES)}")
+    folder, index = index_of(path)
+    name = index["_class_name"]
     quiet("transformers", "diffusers")
     try:
         pipe = getattr(diffusers, name).from_pretrained(folder, dtype=dtype, local_files_only=True)

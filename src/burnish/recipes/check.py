@@ -39,6 +39,16 @@ def _sampling(recipe: Recipe) -> Iterator[str]:
             f"sampling.window [{first}, {last}] includes the last step, whose noise is almost zero and whose "
             f"ratio explodes: end it at {sampling.steps - 1}"
         )
+    if sampling.slide is not None and recipe.algorithm.unit.sizes == "dynamic":
+        yield (
+            "sampling.slide moves the window, but algorithm.unit.sizes dynamic measures the chunks of one "
+            "place only: write the sizes, or let the window stay"
+        )
+    if sampling.slide is not None and last == sampling.steps - 1:
+        yield (
+            f"sampling.slide has no room to move sampling.window [{first}, {last}] within the "
+            f"{sampling.steps - 1} steps that can be trained: shorten the window or take more sampling.steps"
+        )
     if sampling.transition == "cps" and sampling.eta > 1:
         yield f"sampling.eta is {sampling.eta:g}, but the transition cps needs 0 < eta <= 1: lower it"
     if sampling.group_size < 2:
@@ -65,11 +75,11 @@ def _algorithm(recipe: Recipe) -> Iterator[str]:
     for axis in ("advantage", "unit", "objective", "divergence"):
         section = getattr(algorithm, axis)
         for key in sorted(section.model_fields_set & OWN[axis].keys()):
-            member, value = OWN[axis][key], getattr(section, key)
-            if section.name != member and value not in (None, False, 0):
+            members, value = OWN[axis][key], getattr(section, key)
+            if section.name not in members and value not in (None, False, 0):
                 yield (
                     f"algorithm.{axis}.{key} is {value}, but algorithm.{axis}.name {section.name} does not "
-                    f"read it: remove the key or set algorithm.{axis}.name to {member}"
+                    f"read it: remove the key or set algorithm.{axis}.name to {' or '.join(members)}"
                 )
     if objective.name == "clip_higher":
         if objective.clip_high is None:

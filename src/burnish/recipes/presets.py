@@ -29,17 +29,49 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "chunk_grpo": {"advantage": {"name": "grpo"}, "unit": _CHUNK, "objective": _CLIP, "divergence": _FREE},
     # SLAS's advantage with Chunk-GRPO's ratio
     "slas_chunk": {"advantage": _SLAS, "unit": _CHUNK, "objective": _CLIP, "divergence": _FREE},
+    # Dr.GRPO, 2503.20783
+    "dr_grpo": {"advantage": {"name": "dr_grpo"}, "unit": _STEP, "objective": _CLIP, "divergence": _FREE},
+    # RLOO, 2402.14740
+    "rloo": {"advantage": {"name": "rloo"}, "unit": _STEP, "objective": _CLIP, "divergence": _FREE},
+    # REINFORCE++, 2501.03262
+    "reinforce_pp": {
+        "advantage": {"name": "reinforce_pp"},
+        "unit": _STEP,
+        "objective": _CLIP,
+        "divergence": _FREE,
+    },
+    # GSPO, 2507.18071: one ratio a rollout
+    "gspo": {
+        "advantage": {"name": "grpo"},
+        "unit": {"name": "sequence"},
+        "objective": _CLIP,
+        "divergence": _FREE,
+    },
+    # CISPO, 2506.13585
+    "cispo": {
+        "advantage": {"name": "grpo"},
+        "unit": _STEP,
+        "objective": {"name": "cispo"},
+        "divergence": _FREE,
+    },
+    # SAPO, 2511.20347
+    "sapo": {
+        "advantage": {"name": "grpo"},
+        "unit": _STEP,
+        "objective": {"name": "sapo"},
+        "divergence": _FREE,
+    },
     # nothing: every axis as written
     "custom": {},
 }
 
-OWN: dict[str, dict[str, str]] = {
-    "advantage": {"gamma": "slas", "order": "slas"},
-    "unit": {"sizes": "chunk", "weighted": "chunk"},
-    "objective": {"clip_high": "clip_higher"},
-    "divergence": {"beta": "gaussian"},
+OWN: dict[str, dict[str, tuple[str, ...]]] = {
+    "advantage": {"gamma": ("slas",), "order": ("slas",)},
+    "unit": {"sizes": ("chunk",), "weighted": ("chunk",)},
+    "objective": {"clip_high": ("clip_higher", "dual_clip", "cispo")},
+    "divergence": {"beta": ("gaussian",)},
 }
-"""axis -> key -> the only member of the axis that reads the key."""
+"""axis -> key -> the members of the axis that read the key; keys not named here are read by all."""
 
 
 def fill(algorithm: dict[str, Any], row: dict[str, dict[str, Any]]) -> dict[str, Any]:
@@ -53,7 +85,7 @@ def fill(algorithm: dict[str, Any], row: dict[str, dict[str, Any]]) -> dict[str,
         if not isinstance(written, dict):
             continue
         name = written.get("name", values["name"])
-        fitting = {k: v for k, v in values.items() if OWN[axis].get(k, name) == name}
+        fitting = {k: v for k, v in values.items() if name in OWN[axis].get(k, (name,))}
         filled[axis] = {**fitting, **written}
     return filled
 
@@ -73,4 +105,4 @@ def fitting(
 ) -> dict[str, Any]:
     """`values` of an axis without the keys its member does not read, except those in `kept`."""
     name = values.get("name")
-    return {k: v for k, v in values.items() if k in kept or OWN[axis].get(k, name) == name}
+    return {k: v for k, v in values.items() if k in kept or name in OWN[axis].get(k, (name,))}

@@ -12,7 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from burnish.recipes.presets import PRESETS, fill, fitting
 
-PresetName = Literal["dance_grpo", "flow_grpo", "slas", "chunk_grpo", "slas_chunk", "custom"]
+PresetName = Literal[
+    "dance_grpo", "flow_grpo", "slas", "chunk_grpo", "slas_chunk",
+    "dr_grpo", "rloo", "reinforce_pp", "gspo", "cispo", "sapo", "custom",
+]  # fmt: skip
 
 
 class Section(BaseModel):
@@ -117,6 +120,12 @@ class Sampling(Section):
         strict=False,
         description="Steps [first, last) that are stochastic and trained; null: all but the last.",
     )
+    slide: int | None = Field(
+        default=None,
+        ge=1,
+        description="Training steps after which the window moves on by one, from the last place back to the "
+        "first; null: it stays.",
+    )
     shared_noise: bool = Field(default=True, description="Same initial noise within a group.")
     group_size: int = Field(default=12, ge=1, description="Rollouts per prompt.")
     prompts_per_step: int = Field(default=16, ge=1, description="Distinct prompts per training step.")
@@ -128,7 +137,7 @@ class Sampling(Section):
 class Advantage(Section):
     """Whose credit, how large."""
 
-    name: Literal["grpo", "dance_grpo", "dr_grpo", "batch_std", "slas", "rloo"] = "batch_std"
+    name: Literal["grpo", "dance_grpo", "dr_grpo", "batch_std", "slas", "rloo", "reinforce_pp"] = "batch_std"
     gamma: float = Field(
         default=0.5, ge=0, description="SLAS exponent: sign(d)·|d|^(1+gamma); only with name: slas."
     )
@@ -161,10 +170,10 @@ class Unit(Section):
 class Objective(Section):
     """How far the ratio is trusted."""
 
-    name: Literal["clip", "clip_higher"] = "clip"
+    name: Literal["clip", "clip_higher", "dual_clip", "cispo", "sapo"] = "clip"
     clip_low: float = Field(default=1e-3, gt=0, lt=1)
     clip_high: float | None = Field(
-        default=None, gt=0, description="Upper range; only with name: clip_higher."
+        default=None, gt=0, description="Upper range of clip_higher, dual_clip and cispo; null: as clip_low."
     )
 
 
@@ -247,8 +256,17 @@ class Recipe(Section):
 
     @property
     def trained_steps(self) -> tuple[int, int]:
-        """The half-open range of stochastic, trained steps."""
+        """The half-open range of stochastic, trained steps, where it begins if it slides."""
         return self.sampling.window or (0, max(1, self.sampling.steps - 1))
+
+    def trained_steps_at(self, step: int) -> tuple[int, int]:
+        """The range at training step `step` (from 1): MixGRPO's sliding window (2507.21802, §3.2)."""
+        first, last = self.trained_steps
+        if self.sampling.slide is None:
+            return first, last
+        places = self.sampling.steps - last  # never the last denoising step
+        moved = (step - 1) // self.sampling.slide % places
+        return first + moved, last + moved
 
     def dump(self) -> dict[str, Any]:
         """Plain dictionaries, lists and numbers, ready for YAML or JSON; loads back to an equal recipe.

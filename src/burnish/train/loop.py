@@ -51,7 +51,7 @@ class Trainer:
         if recipe.algorithm.divergence.name != "none":
             policy.remember_reference()
         self.guard = NonFiniteGuard(settings.nonfinite_budget)
-        self.table = self._table()
+        self._table(1)  # what cannot be is refused at once
         self.unit_T: Tensor | None = None
         self.counters = {"issued": 0, "trained": 0, "skipped": 0}
         self.history: list[dict[str, float]] = []
@@ -90,7 +90,7 @@ class Trainer:
         parts = self.policy.parts(
             [prompt.text for prompt in chosen],
             sampling.group_size,
-            self.table,
+            self._table(step),
             seed=(self.recipe.run.seed, "train", step),
             shared_noise=sampling.shared_noise,
             rows=sampling.rows,
@@ -177,14 +177,15 @@ class Trainer:
                     torch._foreach_lerp_(list(self.average.values()), live, 1 - (settings.ema or 0))
         return numbers
 
-    def _table(self) -> transitions.Table:
+    def _table(self, step: int) -> transitions.Table:
+        """How training step `step` samples."""
         sampling = self.recipe.sampling
         schedule = self.policy.backbone.schedule(sampling.steps)
         try:
             table = transitions.table(sampling.transition, schedule, sampling.eta)
         except ValueError as problem:
             raise RecipeError(f"sampling.transition: {problem}") from None
-        return table.window(*self.recipe.trained_steps, transitions.table("ode", schedule))
+        return table.window(*self.recipe.trained_steps_at(step), transitions.table("ode", schedule))
 
     def _count(self, reward_B: Tensor) -> None:
         scored = int(reward_B.isfinite().sum())

@@ -6,7 +6,6 @@ while they run there, attention included; activations are the tensors that autog
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +20,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
 from burnish.errors import ModelError
-from burnish.policies.load import BACKBONES, DTYPES, add_lora, folder_of, quiet
+from burnish.policies.load import BACKBONES, DTYPES, add_lora, index_of, quiet
 from burnish.recipes.schema import Model, Recipe
 
 CARDS = {"24 GB (RTX 4090)": (24, 165e12), "80 GB (H100)": (80, 989e12), "141 GB (H200)": (141, 989e12)}
@@ -130,11 +129,8 @@ def skeleton(settings: Model, place: torch.device | str = "meta") -> tuple[Any, 
     import transformers
 
     quiet("transformers", "diffusers")
-    folder = folder_of(settings.path)
-    index = json.loads((folder / "model_index.json").read_text())
+    folder, index = index_of(settings.path)
     name = index["_class_name"]
-    if name not in BACKBONES:
-        raise ModelError(f"{folder} is a {name}; burnish can train {', '.join(BACKBONES)}")
     dtype = DTYPES[settings.dtype]
     parts: dict[str, Any] = {}
     for part, found in index.items():
