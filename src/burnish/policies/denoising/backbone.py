@@ -133,6 +133,12 @@ def to_uint8(pixels: Tensor) -> np.ndarray:
     return pixels.permute(0, 2, 3, 1).cpu().numpy()
 
 
+def decode(vae: Any, latents: Tensor) -> np.ndarray:
+    """uint8 images [B, H, W, 3] of an `AutoencoderKL`'s latents, by its own scale and shift."""
+    latents = latents.to(vae.dtype) / vae.config.scaling_factor + (vae.config.shift_factor or 0.0)
+    return to_uint8(vae.decode(latents, return_dict=False)[0])
+
+
 def save_lora(pipe: Any, part: str, folder: Path) -> None:
     """Writes `pytorch_lora_weights.safetensors` of `pipe.transformer` or `pipe.unet`, with rank and alpha."""
     from diffusers.training_utils import _collate_lora_metadata

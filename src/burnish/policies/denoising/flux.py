@@ -85,10 +85,10 @@ class Flux:
     @torch.no_grad()
     def decode(self, latents: Tensor) -> np.ndarray:
         """uint8 images [B, height, width, 3]."""
-        vae = self.pipe.vae
-        latents = self.pipe._unpack_latents(latents, self.height, self.width, self.pipe.vae_scale_factor)
-        latents = latents.to(vae.dtype) / vae.config.scaling_factor + vae.config.shift_factor
-        return backbone.to_uint8(vae.decode(latents, return_dict=False)[0])
+        pipe = self.pipe
+        return backbone.decode(
+            pipe.vae, pipe._unpack_latents(latents, self.height, self.width, pipe.vae_scale_factor)
+        )
 
     @torch.no_grad()
     def pipeline_images(self, texts: list[str], steps: int, noise: Tensor) -> np.ndarray:

@@ -73,9 +73,7 @@ class ZImage:
     @torch.no_grad()
     def decode(self, latents: Tensor) -> np.ndarray:
         """uint8 images [B, height, width, 3]."""
-        vae = self.pipe.vae
-        latents = latents.to(vae.dtype) / vae.config.scaling_factor + vae.config.shift_factor
-        return backbone.to_uint8(vae.decode(latents, return_dict=False)[0])
+        return backbone.decode(self.pipe.vae, latents)
 
     @torch.no_grad()
     def pipeline_images(self, texts: list[str], steps: int, noise: Tensor) -> np.ndarray:
