@@ -124,7 +124,6 @@ def serve_reward(rest: list[str]) -> None:
     options = parser.parse_intermixed_args(rest)
     from burnish.rewards.remote.protocol import TOKEN_VARIABLE
     from burnish.rewards.remote.server import serve
-    from burnish.rewards.reward import load_rewards, read_reward
+    from burnish.rewards.reward import load_rewards
 
-    rewards = load_rewards([read_reward(text) for text in options.names])
-    serve(rewards, options.host, options.port, os.environ.get(TOKEN_VARIABLE))
+    serve(load_rewards(options.names), options.host, options.port, os.environ.get(TOKEN_VARIABLE))

@@ -80,9 +80,7 @@ def reinforce_pp(reward_B: Tensor, group_B: Tensor, *, eps: float = 1e-4) -> Ten
     Prompts are not told apart: an easy one earns credit for all of its rollouts, and groups of one and of
     equal rewards are not zero here, unless the whole batch is equal.
     """
-    whole_B = torch.zeros_like(group_B)
-    delta_B = centred(reward_B, whole_B)
-    return delta_B / (batch_scale(delta_B, reward_B) + eps)
+    return batch_std(reward_B, torch.zeros_like(group_B), eps=eps)
 
 
 def gdpo(

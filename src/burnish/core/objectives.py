@@ -15,6 +15,11 @@ def _per_unit(advantage: Tensor, log_ratio_BU: Tensor) -> Tensor:
     return (advantage[:, None] if advantage.ndim == 1 else advantage).expand_as(log_ratio_BU)
 
 
+def _above(low: float, high: float | None) -> float:
+    """The upper bound of the ratio."""
+    return 1 + (low if high is None else high)
+
+
 def clip(log_ratio_BU: Tensor, advantage: Tensor, *, low: float, high: float | None = None) -> Tensor:
     """−min(ρA, clip(ρ, 1 − low, 1 + high)·A), [B, U] (PPO, Schulman et al., 1707.06347, eq. 7).
 
@@ -26,7 +31,7 @@ def clip(log_ratio_BU: Tensor, advantage: Tensor, *, low: float, high: float | N
     """
     advantage_BU = _per_unit(advantage, log_ratio_BU)
     ratio_BU = log_ratio_BU.exp()
-    clipped_BU = ratio_BU.clamp(1 - low, 1 + (low if high is None else high))
+    clipped_BU = ratio_BU.clamp(1 - low, _above(low, high))
     return -torch.minimum(ratio_BU * advantage_BU, clipped_BU * advantage_BU)
 
 
@@ -56,7 +61,7 @@ def cispo(log_ratio_BU: Tensor, advantage: Tensor, *, low: float, high: float | 
     CISPO (MiniMax-M1, 2506.13585, eq. 4), where log π stands in place of log ρ; the two differ by a constant.
     """
     advantage_BU = _per_unit(advantage, log_ratio_BU)
-    weight_BU = log_ratio_BU.detach().exp().clamp(1 - low, 1 + (low if high is None else high))
+    weight_BU = log_ratio_BU.detach().exp().clamp(1 - low, _above(low, high))
     return -weight_BU * advantage_BU * log_ratio_BU
 
 
@@ -97,7 +102,7 @@ def clip_mask(log_ratio_BU: Tensor, advantage: Tensor, low: float, high: float |
     """True where the clip cuts the gradient, bool [B, U]."""
     advantage_BU = _per_unit(advantage, log_ratio_BU)
     ratio_BU = log_ratio_BU.exp()
-    above = (ratio_BU > 1 + (low if high is None else high)) & (advantage_BU > 0)
+    above = (ratio_BU > _above(low, high)) & (advantage_BU > 0)
     return above | ((ratio_BU < 1 - low) & (advantage_BU < 0))
 
 

@@ -15,8 +15,11 @@ from burnish.data.prompts import load_prompts
 from burnish.errors import RunError
 from burnish.policies.denoising.policy import DenoisingPolicy
 from burnish.recipes.schema import Evaluation, Model
-from burnish.rewards.reward import RewardSet, load_rewards, read_reward
+from burnish.rewards.reward import RewardSet, load_rewards
 from burnish.types import Prompt
+
+ROWS = 64
+"""Images in one forward where no recipe says how many."""
 
 
 @dataclass(frozen=True)
@@ -126,6 +129,6 @@ def evaluate_model(
 ) -> list[dict[str, Any]]:
     """`burnish evaluate`: one row of numbers for one prompt set."""
     policy = open_model(model, device, base=base)
-    scorer = load_rewards([read_reward(text) for text in rewards])
-    fields, _ = evaluate(policy, evaluation_set(prompts, count, seed), scorer, steps=steps, rows=64)
+    scorer = load_rewards(rewards)
+    fields, _ = evaluate(policy, evaluation_set(prompts, count, seed), scorer, steps=steps, rows=ROWS)
     return [{"model": model, "base": base, **fields}]

@@ -15,9 +15,9 @@ import numpy as np
 from PIL import Image
 
 from burnish.errors import DataError
-from burnish.evaluate.evaluate import evaluate_model
+from burnish.evaluate.evaluate import ROWS, evaluate, evaluation_set, load_weights, open_model
 from burnish.recipes.load import load_recipe
-from burnish.rewards.reward import load_rewards, read_reward
+from burnish.rewards.reward import load_rewards
 from burnish.types import Prompt
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp")
@@ -30,7 +30,7 @@ def score_folder(folder: Path, rewards: list[str]) -> list[dict[str, Any]]:
         DataError: no pictures, a picture without a prompt, a prompt without a picture, a broken file.
     """
     pairs = find_pairs(folder)
-    scorer = load_rewards([read_reward(text) for text in rewards])
+    scorer = load_rewards(rewards)
     rows: list[dict[str, Any]] = [{"file": path.name, "prompt": prompt.text} for path, prompt in pairs]
     sizes: dict[tuple[int, ...], list[int]] = {}
     pictures = [_read(path) for path, _ in pairs]
@@ -38,9 +38,8 @@ def score_folder(folder: Path, rewards: list[str]) -> list[dict[str, Any]]:
         sizes.setdefault(picture.shape, []).append(number)
     for which in sizes.values():
         prompts = [pairs[i][1] for i in which]
-        texts = {text: group for group, text in enumerate(dict.fromkeys(p.text for p in prompts))}
-        groups = [texts[prompt.text] for prompt in prompts]
-        scores = scorer.score(np.stack([pictures[i] for i in which]), prompts, groups)
+        stack = np.stack([pictures[i] for i in which])
+        scores = scorer.score(stack, prompts, [prompt.text for prompt in prompts])
         for name, values in scores.by_name.items():
             for i, value in zip(which, values.tolist(), strict=True):
                 rows[i][name] = value if value == value else None
@@ -50,20 +49,15 @@ def score_folder(folder: Path, rewards: list[str]) -> list[dict[str, Any]]:
 def score_run(run: Path, rewards: list[str]) -> list[dict[str, Any]]:
     """A run's base and tuned model on its own evaluation prompts and noise, as `evaluate_model` rows."""
     settings = load_recipe(str(run)).evaluation
-    return [
-        row
-        for base in (True, False)
-        for row in evaluate_model(
-            str(run),
-            prompts=settings.prompts,
-            rewards=rewards,
-            count=settings.count,
-            seed=settings.seed,
-            steps=settings.steps,
-            device="auto",
-            base=base,
-        )
-    ]
+    scorer = load_rewards(rewards)
+    chosen = evaluation_set(settings.prompts, settings.count, settings.seed)
+    policy, rows = open_model(str(run), "auto", base=True), []
+    for base in (True, False):
+        if not base:
+            load_weights(policy, run)
+        fields, _ = evaluate(policy, chosen, scorer, steps=settings.steps, rows=ROWS)
+        rows.append({"model": str(run), "base": base, **fields})
+    return rows
 
 
 def find_pairs(folder: Path) -> list[tuple[Path, Prompt]]:

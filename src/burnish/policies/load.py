@@ -134,10 +134,7 @@ def load_policy(settings: Model | str, device: str | torch.device = "auto", seed
     denoiser = pipe.transformer if hasattr(pipe, "transformer") else pipe.unet
     (denoiser if settings.offload else pipe).to(place)
     backbone = BACKBONES[name](pipe, settings)
-    if settings.lora is None:
-        backbone.denoiser.requires_grad_(True)
-    else:
-        add_lora(backbone, settings, seed)
+    make_trainable(backbone, settings, seed)
     if settings.gradient_checkpointing:
         backbone.denoiser.enable_gradient_checkpointing()
     if settings.compile:
@@ -146,6 +143,18 @@ def load_policy(settings: Model | str, device: str | torch.device = "auto", seed
     if settings.embeddings is not None:
         cache = EmbeddingCache(Path(settings.embeddings), fingerprint(folder_of(settings.path), settings))
     return DenoisingPolicy(backbone, place, dtype, offload=settings.offload, cache=cache)
+
+
+def make_trainable(backbone: Any, settings: Model, seed: int) -> None:
+    """What the recipe trains has gradients: all of the denoiser, or fresh adapters.
+
+    Raises:
+        ModelError: a LoRA target matches no module.
+    """
+    if settings.lora is None:
+        backbone.denoiser.requires_grad_(True)
+    else:
+        add_lora(backbone, settings, seed)
 
 
 def add_lora(backbone: Any, settings: Model, seed: int) -> None:

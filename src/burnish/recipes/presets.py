@@ -13,54 +13,36 @@ _SLAS = {"name": "slas", "gamma": 0.5, "order": "scale_first"}
 _CHUNK = {"name": "chunk", "sizes": "dynamic"}
 _STEP = {"name": "decision"}
 
+_GRPO: dict[str, dict[str, Any]] = {
+    "advantage": {"name": "grpo"},
+    "unit": _STEP,
+    "objective": _CLIP,
+    "divergence": _FREE,
+}
+
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     # DanceGRPO, 2505.07818
-    "dance_grpo": {"advantage": {"name": "grpo"}, "unit": _STEP, "objective": _CLIP, "divergence": _FREE},
+    "dance_grpo": _GRPO,
     # Flow-GRPO, 2505.05470
-    "flow_grpo": {
-        "advantage": {"name": "grpo"},
-        "unit": _STEP,
-        "objective": _CLIP,
-        "divergence": {"name": "gaussian", "beta": 0.01},
-    },
+    "flow_grpo": {**_GRPO, "divergence": {"name": "gaussian", "beta": 0.01}},
     # SLAS, 2605.10937
-    "slas": {"advantage": _SLAS, "unit": _STEP, "objective": _CLIP, "divergence": _FREE},
+    "slas": {**_GRPO, "advantage": _SLAS},
     # Chunk-GRPO, 2510.21583
-    "chunk_grpo": {"advantage": {"name": "grpo"}, "unit": _CHUNK, "objective": _CLIP, "divergence": _FREE},
+    "chunk_grpo": {**_GRPO, "unit": _CHUNK},
     # SLAS's advantage with Chunk-GRPO's ratio
-    "slas_chunk": {"advantage": _SLAS, "unit": _CHUNK, "objective": _CLIP, "divergence": _FREE},
+    "slas_chunk": {**_GRPO, "advantage": _SLAS, "unit": _CHUNK},
     # Dr.GRPO, 2503.20783
-    "dr_grpo": {"advantage": {"name": "dr_grpo"}, "unit": _STEP, "objective": _CLIP, "divergence": _FREE},
+    "dr_grpo": {**_GRPO, "advantage": {"name": "dr_grpo"}},
     # RLOO, 2402.14740
-    "rloo": {"advantage": {"name": "rloo"}, "unit": _STEP, "objective": _CLIP, "divergence": _FREE},
+    "rloo": {**_GRPO, "advantage": {"name": "rloo"}},
     # REINFORCE++, 2501.03262
-    "reinforce_pp": {
-        "advantage": {"name": "reinforce_pp"},
-        "unit": _STEP,
-        "objective": _CLIP,
-        "divergence": _FREE,
-    },
+    "reinforce_pp": {**_GRPO, "advantage": {"name": "reinforce_pp"}},
     # GSPO, 2507.18071: one ratio a rollout
-    "gspo": {
-        "advantage": {"name": "grpo"},
-        "unit": {"name": "sequence"},
-        "objective": _CLIP,
-        "divergence": _FREE,
-    },
+    "gspo": {**_GRPO, "unit": {"name": "sequence"}},
     # CISPO, 2506.13585
-    "cispo": {
-        "advantage": {"name": "grpo"},
-        "unit": _STEP,
-        "objective": {"name": "cispo"},
-        "divergence": _FREE,
-    },
+    "cispo": {**_GRPO, "objective": {"name": "cispo"}},
     # SAPO, 2511.20347
-    "sapo": {
-        "advantage": {"name": "grpo"},
-        "unit": _STEP,
-        "objective": {"name": "sapo"},
-        "divergence": _FREE,
-    },
+    "sapo": {**_GRPO, "objective": {"name": "sapo"}},
     # nothing: every axis as written
     "custom": {},
 }

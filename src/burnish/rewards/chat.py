@@ -62,7 +62,7 @@ class Chat:
         self.client = openai.OpenAI(base_url=url, api_key=key, timeout=timeout, max_retries=retries)
         self.failures = (openai.OpenAIError, AttributeError, IndexError, TypeError, ValueError)
         try:
-            self._request([np.full((224, 224, 3), 128, np.uint8)] * shown, "a grey square")
+            self._request([data_url(np.full((224, 224, 3), 128, np.uint8))] * shown, "a grey square")
         except self.failures as problem:
             reason = " ".join(str(problem).split())[:200]
             raise RewardError(
@@ -71,23 +71,28 @@ class Chat:
             ) from None
 
     def ask(self, pictures: Sequence[Sequence[np.ndarray]], prompts: Sequence[str]) -> list[str | None]:
-        """The replies to the question about each list of images and its prompt; None where one failed."""
+        """The replies to the question about each list of images and its prompt; None where one failed.
+
+        An image that stands in several lists is encoded once.
+        """
+        distinct = {id(image): image for shown in pictures for image in shown}
         with ThreadPoolExecutor(self.workers) as pool:
-            return list(pool.map(self._reply, pictures, prompts))
+            urls = dict(zip(distinct, pool.map(data_url, distinct.values()), strict=True))
+            return list(pool.map(self._reply, [[urls[id(i)] for i in shown] for shown in pictures], prompts))
 
     def close(self) -> None:
         """Closes the connections."""
         self.client.close()
 
-    def _reply(self, images: Sequence[np.ndarray], prompt: str) -> str | None:
+    def _reply(self, urls: list[str], prompt: str) -> str | None:
         try:
-            return self._request(images, prompt)
+            return self._request(urls, prompt)
         except self.failures:
             return None
 
-    def _request(self, images: Sequence[np.ndarray], prompt: str) -> str | None:
+    def _request(self, urls: list[str], prompt: str) -> str | None:
         """The reply's words; None if they were cut off or are no words."""
-        content: list[Any] = [{"type": "image_url", "image_url": {"url": data_url(i)}} for i in images]
+        content: list[Any] = [{"type": "image_url", "image_url": {"url": url}} for url in urls]
         content.append({"type": "text", "text": self.question.replace(PROMPT, prompt)})
         reply = self.client.chat.completions.create(
             model=self.model, messages=[{"role": "user", "content": content}], temperature=0

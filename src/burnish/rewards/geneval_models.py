@@ -14,6 +14,7 @@ from PIL import Image
 
 from burnish.rewards import hub
 from burnish.rewards.geneval_rules import COLOURS, Found, name_of
+from burnish.rewards.models.contrastive import embed_images, embed_texts
 
 DETECTOR, CLIP = "a detector trained on COCO", "openai/clip-vit-large-patch14"
 """What a complaint says to download."""
@@ -108,19 +109,14 @@ class ColourNames:
     def __call__(self, image: np.ndarray, name: str, group: Sequence[Found]) -> list[str]:
         """The likeliest of the ten colours for each of some objects of one class."""
         crops = [crop(image, found) for found in group]
-        pixels = self.processor(images=crops, return_tensors="pt").pixel_values.to(self.model.device)
-        seen = self.model.visual_projection(self.model.vision_model(pixel_values=pixels).pooler_output)
+        pixels = self.processor(images=crops, return_tensors="pt").pixel_values
+        seen = embed_images(self.model, pixels)
         return [COLOURS[index] for index in (seen @ self.embed(name).T).argmax(-1).tolist()]
 
     def _embed(self, name: str) -> torch.Tensor:
         """Unit embeddings [10, D] of the colours of that class."""
         texts = [sentence.format(colour, name) for colour in COLOURS for sentence in SENTENCES]
-        longest = self.model.config.text_config.max_position_embeddings
-        tokens = self.tokenizer(
-            texts, padding=True, truncation=True, max_length=longest, return_tensors="pt"
-        ).to(self.model.device)
-        said = self.model.text_projection(self.model.text_model(**tokens).pooler_output)
-        said = torch.nn.functional.normalize(said, dim=-1).unflatten(0, (len(COLOURS), -1))
+        said = embed_texts(self.model, self.tokenizer, texts).unflatten(0, (len(COLOURS), -1))
         return torch.nn.functional.normalize(said.mean(1), dim=-1)
 
 

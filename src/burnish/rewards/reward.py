@@ -10,7 +10,7 @@ import importlib
 import inspect
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from numbers import Real
@@ -46,6 +46,10 @@ BUILT_IN = {
 """name -> module:maker; a maker takes the recipe's options and returns a function of images and prompts."""
 
 Function = Callable[..., Any]
+
+
+class Malformed(ValueError):
+    """What a reward returned is of no use; the message goes on from the reward's name."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,7 @@ class RewardSet:
         return [name for name, _, function in self._rewards if kind_of(function) != "point"]
 
     def score(
-        self, images_BHWC: np.ndarray, prompts: Sequence[Prompt], group_B: Sequence[int] | None = None
+        self, images_BHWC: np.ndarray, prompts: Sequence[Prompt], group_B: Sequence[Hashable] | None = None
     ) -> Scores:
         """Score uint8 images [B, H, W, 3], one prompt each.
 
@@ -108,7 +112,7 @@ class RewardSet:
             )
         if len(images_BHWC) != len(prompts):
             raise ValueError(f"{len(images_BHWC)} images but {len(prompts)} prompts")
-        groups: dict[int, list[int]] = {}
+        groups: dict[Hashable, list[int]] = {}
         for index, group in enumerate(range(len(prompts)) if group_B is None else group_B):
             groups.setdefault(group, []).append(index)
         total_B = np.zeros(len(prompts))
@@ -116,10 +120,10 @@ class RewardSet:
         for name, weight, function in self._rewards:
             try:
                 values = apply(function, list(images_BHWC), list(prompts), list(groups.values()))
-            except BurnishError as error:
-                if isinstance(error, RewardError) and str(error).startswith("returned "):
-                    raise RewardError(f"reward {name} {error}") from None
+            except BurnishError:
                 raise
+            except Malformed as problem:
+                raise RewardError(f"reward {name} {problem}") from None
             except Exception as error:
                 raise RewardError(f"reward {name} raised {describe(error)}") from error
             by_name[name] = values
@@ -138,7 +142,11 @@ class RewardSet:
 def apply(
     function: Function, images: list[np.ndarray], prompts: list[Prompt], groups: list[list[int]]
 ) -> np.ndarray:
-    """One reward's scores of all images, float64 [B], whatever it looks at; NaN where it cannot tell."""
+    """One reward's scores of all images, float64 [B], whatever it looks at; NaN where it cannot tell.
+
+    Raises:
+        Malformed: it returned anything but that many numbers (or `None`).
+    """
     kind = kind_of(function)
     if kind == "point":
         return _numbers(function(images, prompts), len(images))
@@ -157,7 +165,7 @@ def apply(
     won = [None if math.isnan(value) else float(value) for value in _numbers(result, len(pairs))]
     for value in won:
         if value is not None and not 0 <= value <= 1:
-            raise RewardError(f"returned {value} for a pair: return the probability that the first is better")
+            raise Malformed(f"returned {value} for a pair: return the probability that the first is better")
     for group in groups:
         count = len(group) * (len(group) - 1) // 2
         rates = win_rates(won[:count], len(group))
@@ -166,11 +174,10 @@ def apply(
     return values_B
 
 
-def load_rewards(rewards: Sequence[Reward]) -> RewardSet:
-    """The rewards of a recipe section, loaded and ready to score."""
-    return RewardSet(
-        [(reward.label, reward.weight, load_reward(reward.name, reward.options)) for reward in rewards]
-    )
+def load_rewards(rewards: Sequence[Reward | str]) -> RewardSet:
+    """Rewards of a recipe section, or as a command line has them (`read_reward`), ready to score."""
+    read = [read_reward(reward) if isinstance(reward, str) else reward for reward in rewards]
+    return RewardSet([(each.label, each.weight, load_reward(each.name, each.options)) for each in read])
 
 
 def load_reward(name: str, options: Mapping[str, Any] | None = None) -> Function:
@@ -233,9 +240,9 @@ def _numbers(result: Any, count: int) -> np.ndarray:
     try:
         values = list(result)
     except TypeError:
-        raise RewardError(f"returned {type(result).__name__}, not a list of {count} numbers") from None
+        raise Malformed(f"returned {type(result).__name__}, not a list of {count} numbers") from None
     if len(values) != count:
-        raise RewardError(f"returned {len(values)} scores for {count} images: return one an image")
+        raise Malformed(f"returned {len(values)} scores for {count} images: return one an image")
     scores_B = np.empty(count)
     for index, value in enumerate(values):
         if hasattr(value, "item") and not isinstance(value, Real):
@@ -244,11 +251,11 @@ def _numbers(result: Any, count: int) -> np.ndarray:
             except (RuntimeError, ValueError):
                 value = list(value)
         if value is not None and not isinstance(value, Real | np.bool_):
-            raise RewardError(
+            raise Malformed(
                 f"returned {str(value)[:60]!r} for image {index}: return a number, or None "
                 "where an image cannot be scored"
             )
         scores_B[index] = math.nan if value is None else float(value)
         if math.isinf(scores_B[index]):
-            raise RewardError(f"returned {value} for image {index}: scores must be finite")
+            raise Malformed(f"returned {value} for image {index}: scores must be finite")
     return scores_B

@@ -20,7 +20,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
 from burnish.errors import ModelError
-from burnish.policies.load import BACKBONES, DTYPES, add_lora, index_of, quiet
+from burnish.policies.load import BACKBONES, DTYPES, index_of, make_trainable, quiet
 from burnish.recipes.schema import Model, Recipe
 
 CARDS = {"24 GB (RTX 4090)": (24, 165e12), "80 GB (H100)": (80, 989e12), "141 GB (H200)": (141, 989e12)}
@@ -160,11 +160,8 @@ def skeleton(settings: Model, place: torch.device | str = "meta") -> tuple[Any, 
             module.requires_grad_(False)
     with torch.device(place):
         backbone = BACKBONES[name](pipe, settings)
-        if settings.lora is None:
-            backbone.denoiser.requires_grad_(True)
-        else:
-            add_lora(backbone, settings, 0)
-            backbone.denoiser.to(dtype)
+        make_trainable(backbone, settings, seed=0)
+        backbone.denoiser.to(dtype)
     return pipe, backbone
 
 

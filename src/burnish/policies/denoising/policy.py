@@ -10,9 +10,10 @@ Axes: P prompts, B rollouts, T trained decisions.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -66,11 +67,7 @@ class Rollouts:
         whole = ("latents_BT", "prediction_BT", "noise_BT", "prompt_B", "final_B")
         joined: dict[str, Any] = {name: torch.cat([getattr(part, name) for part in parts]) for name in whole}
         change = torch.stack([part.l1rel_T * len(part) for part in parts]).sum(0)
-        return replace(
-            parts[0],
-            **joined,
-            l1rel_T=change / sum(map(len, parts)),
-        )
+        return replace(parts[0], **joined, l1rel_T=change / sum(map(len, parts)))
 
 
 class DenoisingPolicy:
@@ -216,30 +213,31 @@ class DenoisingPolicy:
         The noise is drawn for the whole batch and cut, so the parts do not change it; every part carries
         the condition of all prompts.
         """
-        condition = self.condition(texts)
-        batch = len(texts) * group_size
-        starts = len(texts) if shared_noise else batch
-        shape = self.backbone.latent_shape
-        x_B = rng.noise((starts, *shape), *seed, "initial").repeat_interleave(batch // starts, 0)
+        condition, shape = self.condition(texts), self.backbone.latent_shape
+        prompt_B = torch.arange(len(texts)).repeat_interleave(group_size)
+        starts = len(texts) if shared_noise else len(prompt_B)
+        x_B = rng.noise((starts, *shape), *seed, "initial").repeat_interleave(len(prompt_B) // starts, 0)
+
+        @cache
+        def noise_B(t: int) -> Tensor:
+            return rng.noise((len(prompt_B), *shape), *seed, "transition", t)
+
         size = max(1, rows // group_size) * group_size
-        for start in range(0, batch, size):
-            part = slice(start, min(start + size, batch))
-            yield self._roll(x_B[part], part, batch, group_size, table, seed, condition, rows)
+        for start in range(0, len(prompt_B), size):
+            yield self._roll(x_B, slice(start, start + size), prompt_B, noise_B, table, condition, rows)
 
     def _roll(
         self,
-        x: Tensor,
+        x_B: Tensor,
         part: slice,
-        batch: int,
-        group_size: int,
+        prompt_B: Tensor,
+        noise_B: Callable[[int], Tensor],
         table: transitions.Table,
-        seed: tuple[int | str, ...],
         condition: Condition,
         rows: int,
     ) -> Rollouts:
         """The denoising loop over the rollouts `part` of the batch."""
-        x = x.to(self.device, torch.float32)
-        prompt_B = torch.arange(batch)[part] // group_size
+        x, prompt_B = x_B[part].to(self.device, torch.float32), prompt_B[part]
         spread = {key: value[prompt_B.to(value.device)] for key, value in condition.items()}
         steps = len(table.s_T)
         time_T = self.backbone.schedule(steps).time_T
@@ -251,8 +249,7 @@ class DenoisingPolicy:
             a, b, s = (float(row[t]) for row in (table.a_T, table.b_T, table.s_T))
             following = a * x + b * v
             if s > 0:
-                whole = rng.noise((batch, *x.shape[1:]), *seed, "transition", t)
-                noise = whole[part].to(x.device)
+                noise = noise_B(t)[part].to(x.device)
                 following = following + s * noise
                 for name, value in (("x", x), ("v", v), ("noise", noise)):
                     kept[name].append(value)
