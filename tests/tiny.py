@@ -7,10 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from diffusers import (
     AutoencoderKL,
     AutoencoderKLQwenImage,
+    DDIMScheduler,
     FlowMatchEulerDiscreteScheduler,
     PNDMScheduler,
     QwenImagePipeline,
@@ -212,6 +214,30 @@ PIPELINES: dict[str, Callable[[], Any]] = {
     "sd": sd,
     "sd_v": lambda: sd("v_prediction"),
 }
+
+
+def drawn(
+    pipe: Any, name: str, texts: list[str], noise: torch.Tensor, steps: int, scale: float | None
+) -> np.ndarray:
+    """What diffusers itself draws at 32 × 32 pixels, called as its users call it: [B, H, W, 3], 0 to 255."""
+    if hasattr(pipe, "unet"):
+        pipe.scheduler = DDIMScheduler.from_config(pipe.scheduler.config, clip_sample=False)
+    options: dict[str, Any] = {} if scale is None else {"guidance_scale": scale}
+    if name == "qwen":
+        options = {"true_cfg_scale": scale, "negative_prompt": [" "] * len(texts)}
+    if name in ("flux", "sd3"):
+        options["max_sequence_length"] = models.TEXT_TOKENS
+    pipe.set_progress_bar_config(disable=True)
+    images = pipe(
+        list(texts),
+        height=32,
+        width=32,
+        num_inference_steps=steps,
+        latents=noise,
+        output_type="np",
+        **options,
+    ).images
+    return images * 255
 
 
 def save(name: str, folder: Path) -> str:

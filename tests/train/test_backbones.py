@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import diffusers
 import numpy as np
@@ -77,31 +76,9 @@ def test_train_resume_export_reload(
     pipe = diffusers.DiffusionPipeline.from_pretrained(path if lora else straight / "model")
     if lora:
         pipe.load_lora_weights(straight / "model")
-    assert np.abs(ours - drawn(pipe, name, tuned, seeds)).max() <= 1.01
+    noise = torch.stack([rng.noise(tuned.backbone.latent_shape, "image", seed) for seed in seeds])
+    theirs = tiny.drawn(pipe, name, TEXTS, noise, STEPS, GUIDANCE.get(name))
+    assert np.abs(ours - theirs).max() <= 1.01
     card = (straight / "model" / "README.md").read_text()
     assert type(pipe).__name__ in card
     assert ("load_lora_weights" in card) == lora
-
-
-def drawn(pipe: Any, name: str, policy: Any, seeds: list[int]) -> np.ndarray:
-    """Images of the reloaded pipeline, called as its users call it, from the same noise."""
-    if hasattr(pipe, "unet"):
-        pipe.scheduler = diffusers.DDIMScheduler.from_config(pipe.scheduler.config, clip_sample=False)
-    scale = GUIDANCE.get(name)
-    options: dict[str, Any] = {} if scale is None else {"guidance_scale": scale}
-    if name == "qwen":
-        options = {"true_cfg_scale": scale, "negative_prompt": [" ", " "]}
-    if name in ("flux", "sd3"):
-        options["max_sequence_length"] = 16
-    noise = torch.stack([rng.noise(policy.backbone.latent_shape, "image", seed) for seed in seeds])
-    pipe.set_progress_bar_config(disable=True)
-    images = pipe(
-        list(TEXTS),
-        height=32,
-        width=32,
-        num_inference_steps=STEPS,
-        latents=noise,
-        output_type="np",
-        **options,
-    ).images
-    return images * 255
