@@ -12,6 +12,7 @@ FILES = sorted(SOURCE.rglob("*.py"))
 
 LAYERS = (
     {"errors", "types", "__init__"},
+    {"media"},
     {"core"},
     {"scenes", "recipes", "engine"},
     {"policies", "rewards", "data", "report"},

@@ -11,9 +11,30 @@ from typing import Any
 class Prompt:
     """One prompt and whatever else its row said.
 
+    `images` are sources of pictures in the order of the `<image>` markers in `text`, `videos` of the
+    `<video>` markers (each a tuple of frames); `system` is the system message.
+
     >>> Prompt("a photo of a bench", {"tag": "single_object"}).columns["tag"]
     'single_object'
     """
 
     text: str
     columns: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    images: tuple[Any, ...] = field(default=(), hash=False)
+    videos: tuple[Any, ...] = field(default=(), hash=False)
+    system: str = ""
+
+
+@dataclass(frozen=True)
+class Completion:
+    """What a language model wrote.
+
+    Attributes:
+        text: without special tokens.
+        length: in tokens, the end of text counted.
+        truncated: whether it ran into the limit.
+    """
+
+    text: str
+    length: int = 0
+    truncated: bool = False

@@ -208,7 +208,7 @@ def test_recipes_are_frozen_and_strict_in_python_too():
     with pytest.raises(ValidationError):
         Recipe().train.steps = 3  # type: ignore[misc]
     with pytest.raises(ValidationError):
-        Algorithm(preset="grpo")  # type: ignore[arg-type]
+        Algorithm(preset="zebra")  # type: ignore[arg-type]
 
 
 def test_recipes_load_without_torch():

@@ -7,7 +7,7 @@ from burnish.core import transitions
 from burnish.policies.denoising.policy import DenoisingPolicy, Rollouts
 from burnish.policies.load import load_policy
 from burnish.recipes.schema import Advantage, Algorithm, Divergence, Model, Unit
-from burnish.train.update import Credit, accumulate, unit_of
+from burnish.train.update import Credit, accumulate
 
 ADVANTAGE = torch.tensor([1.0, -0.5, -0.5, 0.0, 0.0, 0.0, 2.0, -1.0, -1.0])
 
@@ -43,7 +43,7 @@ def gradient(
 
 def test_gradient_does_not_depend_on_the_micro_batch(policy: DenoisingPolicy, rollouts: Rollouts) -> None:
     how = algorithm(Unit(name="decision"))
-    given = credit(unit_of(how, 4, rollouts.l1rel_T))
+    given = credit(rollouts.unit(how.unit))
     whole = gradient(policy, rollouts, given, how, rows=64)
     for rows in (4, 8, 20):
         torch.testing.assert_close(gradient(policy, rollouts, given, how, rows), whole, rtol=1e-4, atol=1e-8)
@@ -67,7 +67,7 @@ def test_chunks_of_one_are_decisions_and_one_chunk_is_the_sequence(
     for name, sizes in pairs:
         plain, chunked = algorithm(Unit(name=name)), algorithm(Unit(name="chunk", sizes=sizes))  # type: ignore[arg-type]
         ours, theirs = (
-            gradient(policy, rollouts, credit(unit_of(how, 4, rollouts.l1rel_T)), how, rows=64)
+            gradient(policy, rollouts, credit(rollouts.unit(how.unit)), how, rows=64)
             for how in (chunked, plain)
         )
         assert torch.equal(ours, theirs)
@@ -75,7 +75,7 @@ def test_chunks_of_one_are_decisions_and_one_chunk_is_the_sequence(
 
 def test_uneven_chunks_weigh_decisions_differently(policy: DenoisingPolicy, rollouts: Rollouts) -> None:
     how = algorithm(Unit(name="chunk", sizes=[1, 3]))
-    chunked = gradient(policy, rollouts, credit(unit_of(how, 4, rollouts.l1rel_T)), how, rows=64)
+    chunked = gradient(policy, rollouts, credit(rollouts.unit(how.unit)), how, rows=64)
     plain = gradient(policy, rollouts, credit(torch.arange(4)), algorithm(Unit(name="decision")), rows=64)
     assert (chunked - plain).norm() > 1e-3 * plain.norm()
 

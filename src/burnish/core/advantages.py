@@ -83,6 +83,16 @@ def reinforce_pp(reward_B: Tensor, group_B: Tensor, *, eps: float = 1e-4) -> Ten
     return batch_std(reward_B, torch.zeros_like(group_B), eps=eps)
 
 
+def remax(reward_B: Tensor, baseline_B: Tensor) -> Tensor:
+    """Reward minus that of the prompt's most likely rollout (ReMax, Li et al., 2310.10505).
+
+    Args:
+        reward_B: [B].
+        baseline_B: reward of the greedy rollout of each rollout's prompt, [B]; missing: advantage 0.
+    """
+    return (reward_B - baseline_B).nan_to_num(0.0, 0.0, 0.0)
+
+
 def gdpo(
     advantage: Callable[[Tensor, Tensor], Tensor],
     reward_BK: Tensor,

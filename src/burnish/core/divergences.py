@@ -46,3 +46,6 @@ DIVERGENCES: dict[str, Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]] = {
     "none": none,
     "gaussian": gaussian,
 }
+
+ESTIMATORS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"k1": k1, "k2": k2, "k3": k3}
+"""Estimates for tokens, from log π and log π_ref of the sampled ones."""

@@ -4,6 +4,7 @@ Axes: B rollouts, U units. ρ = exp(log-ratio), A advantage.
 """
 
 from collections.abc import Callable
+from math import log
 
 import torch
 from torch import Tensor
@@ -89,12 +90,43 @@ def sapo(
     return -4 / tau_BU * torch.sigmoid(tau_BU * torch.expm1(log_ratio_BU)) * advantage_BU
 
 
+def sign_aware_clip(
+    log_ratio_BT: Tensor, advantage: Tensor, *, low: float, high: float | None = None
+) -> Tensor:
+    """The log-ratio of each decision, clipped on the side where PPO clips: above for A > 0, below for A < 0.
+
+    GMPO (2507.20673, eq. 4) clips every token so before it takes the geometric mean.
+
+    Args:
+        log_ratio_BT: [B, T].
+        advantage: [B] or [B, T].
+        low: lower clip range; the bound is log(1 − low).
+        high: upper clip range; None takes `low`.
+    """
+    advantage_BT = _per_unit(advantage, log_ratio_BT)
+    above_BT = log_ratio_BT.clamp(max=log(_above(low, high)))
+    below_BT = log_ratio_BT.clamp(min=log(1 - low))
+    return torch.where(advantage_BT > 0, above_BT, below_BT)
+
+
+def gmpo(log_ratio_BU: Tensor, advantage: Tensor, *, low: float, high: float | None = None) -> Tensor:
+    """−ρA with ρ the geometric mean of ratios that `sign_aware_clip` has clipped (GMPO, 2507.20673).
+
+    `low` and `high` are not used here: the clip came before.
+    """
+    return -log_ratio_BU.exp() * _per_unit(advantage, log_ratio_BU)
+
+
+BEFORE_POOLING: dict[str, Callable[..., Tensor]] = {"gmpo": sign_aware_clip}
+"""What an objective does to the log-ratios of single decisions before they are pooled into units."""
+
 OBJECTIVES: dict[str, Callable[..., Tensor]] = {
     "clip": clip,
     "clip_higher": clip_higher,
     "dual_clip": dual_clip,
     "cispo": cispo,
     "sapo": sapo,
+    "gmpo": gmpo,
 }
 
 
@@ -121,3 +153,30 @@ def reduce_mean(loss_BU: Tensor, mask_BU: Tensor, denominator: float | None = No
     if denominator is None:
         return per_rollout_B.sum() / (units_B > 0).sum().clamp(min=1)
     return per_rollout_B.sum() / denominator
+
+
+def reduce_tokens(loss_BU: Tensor, mask_BU: Tensor, denominator: float | None = None) -> Tensor:
+    """Σ_i Σ_u loss / Σ_i U_i: every unit of the batch alike (DAPO, 2503.14476, eq. 12); a scalar.
+
+    Args:
+        loss_BU: [B, U].
+        mask_BU: True where a unit counts.
+        denominator: units to divide by; None counts them. Give the whole batch's number to micro-batches.
+    """
+    total = torch.where(mask_BU, loss_BU, torch.zeros_like(loss_BU)).sum()
+    return total / (mask_BU.sum().clamp(min=1) if denominator is None else denominator)
+
+
+def reduce_constant(
+    loss_BU: Tensor, mask_BU: Tensor, denominator: float | None = None, *, length: int
+) -> Tensor:
+    """(1/B) Σ_i (1/length) Σ_u loss: long rollouts weigh more, as Dr.GRPO has it (2503.20783); a scalar.
+
+    Args:
+        loss_BU: [B, U].
+        mask_BU: True where a unit counts.
+        denominator: rollouts to divide by; None counts those with a unit.
+        length: the largest number of units that a rollout can have.
+    """
+    total = torch.where(mask_BU, loss_BU, torch.zeros_like(loss_BU)).sum() / length
+    return total / (mask_BU.any(1).sum().clamp(min=1) if denominator is None else denominator)

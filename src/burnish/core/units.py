@@ -83,6 +83,19 @@ def _cut(change_T: Tensor, order: int, largest: int) -> list[int]:
     return [size for start, stop in pieces for size in _cut(change_T[start:stop], order + 1, largest)]
 
 
+def segments(boundary_BT: Tensor, mask_BT: Tensor) -> Tensor:
+    """Decisions up to and including each boundary share a unit: steps of a chain of thought, int64 [B, T].
+
+    Args:
+        boundary_BT: True for a decision that ends its segment, such as a line's end.
+        mask_BT: True where a decision counts; others join the last unit.
+    """
+    ended_BT = (boundary_BT & mask_BT).long()
+    unit_BT = ended_BT.cumsum(1) - ended_BT
+    last_B1 = unit_BT.masked_fill(~mask_BT, 0).amax(1, keepdim=True)
+    return torch.minimum(unit_BT, last_B1)
+
+
 def pool(log_ratio_BT: Tensor, unit_T: Tensor, mask_BT: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Mean log-ratio of each unit over its unmasked decisions (GCPO: the 1/cs_j root of the product).
 

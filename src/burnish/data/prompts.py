@@ -22,6 +22,9 @@ COLUMNS = ("prompt", "prompt_en", "text", "caption")
 
 CELL_LIMIT = 2**20
 
+QUESTIONS = 4000
+"""Questions of each split of the embedded world."""
+
 Row = tuple[int, dict[str, Any]]
 
 
@@ -33,6 +36,11 @@ def load_prompts(source: str, column: str | None = None, limit: int | None = Non
 
     Raises `DataError`: one sentence with the file and, where there is one, the line.
     """
+    if source.startswith("scenes-vqa:"):
+        from burnish.scenes.questions import questions
+
+        found = questions(source.removeprefix("scenes-vqa:"), min(limit or QUESTIONS, QUESTIONS))  # type: ignore[arg-type]
+        return [question.prompt() for question in found]
     if source.startswith("scenes:"):
         return _scenes(source.removeprefix("scenes:"), limit)
     path = Path(source)

@@ -13,8 +13,7 @@ import numpy as np
 
 from burnish.data.prompts import load_prompts
 from burnish.errors import RunError
-from burnish.policies.denoising.policy import DenoisingPolicy
-from burnish.recipes.schema import Evaluation, Model
+from burnish.recipes.schema import Evaluation
 from burnish.rewards.reward import RewardSet, load_rewards
 from burnish.types import Prompt
 
@@ -59,15 +58,15 @@ def evaluation_sets(settings: Evaluation) -> list[EvaluationSet]:
 
 
 def evaluate(
-    policy: DenoisingPolicy, chosen: EvaluationSet, rewards: RewardSet, *, steps: int, rows: int
-) -> tuple[dict[str, Any], np.ndarray]:
+    policy: Any, chosen: EvaluationSet, rewards: RewardSet, *, steps: int, rows: int
+) -> tuple[dict[str, Any], Any]:
     """Mean and standard error of every reward on one set.
 
     Returns:
-        Fields `set`, `count`, and per reward NAME: `NAME`, `NAME/se`, `NAME/unscored`; and the uint8
-        images [N, H, W, 3] they were measured on.
+        Fields `set`, `count`, and per reward NAME: `NAME`, `NAME/se`, `NAME/unscored`; and what they were
+        measured on: uint8 images [N, H, W, 3] or N completions.
     """
-    images = policy.generate([p.text for p in chosen.prompts], steps, seeds=chosen.seeds, rows=rows)
+    images = policy.respond(chosen.prompts, steps=steps, seeds=chosen.seeds, rows=rows)
     scores = rewards.score(images, chosen.prompts)
     fields: dict[str, Any] = {"set": chosen.name, "count": len(images)}
     for name, values in scores.by_name.items():
@@ -79,7 +78,7 @@ def evaluate(
     return fields, images
 
 
-def open_model(model: str, device: str, *, base: bool = False) -> DenoisingPolicy:
+def open_model(model: str, device: str, *, base: bool = False) -> Any:
     """A policy from a model's folder or bundled name, or from a run (its newest checkpoint).
 
     Args:
@@ -97,7 +96,7 @@ def open_model(model: str, device: str, *, base: bool = False) -> DenoisingPolic
     if not (run / "recipe.yaml").is_file():
         if base:
             raise RunError(f"{model} is not a run, so it has no base; leave out --base")
-        return load_policy(Model(path=model), device)
+        return load_policy(model, device)
     recipe = load_recipe(str(run / "recipe.yaml"), [])
     policy = load_policy(recipe.model, device, recipe.run.seed)
     if not base:
@@ -105,7 +104,7 @@ def open_model(model: str, device: str, *, base: bool = False) -> DenoisingPolic
     return policy
 
 
-def load_weights(policy: DenoisingPolicy, run: Path) -> int:
+def load_weights(policy: Any, run: Path) -> int:
     """Puts the newest checkpoint's weights (averaged ones, if any) into the policy; returns its step."""
     from burnish.engine.checkpoint import latest
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -18,6 +18,7 @@ from burnish.policies.denoising.qwen_image import QwenImage
 from burnish.policies.denoising.sd1 import StableDiffusion
 from burnish.policies.denoising.sd3 import StableDiffusion3
 from burnish.policies.denoising.z_image import ZImage
+from burnish.policies.language.load import load_language
 from burnish.recipes.schema import Model
 from burnish.scenes.models import bundled
 
@@ -29,6 +30,8 @@ BACKBONES: dict[str, Any] = {
     "StableDiffusionPipeline": StableDiffusion,
 }
 """Pipeline class in `model_index.json` → backbone."""
+
+WORDS = {"image": "images", "language": "text"}
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -52,14 +55,23 @@ def folder_of(path: str) -> Path:
         ModelError: neither.
     """
     folder = Path(path).expanduser()
-    if (folder / "model_index.json").is_file():
+    if any((folder / name).is_file() for name in ("model_index.json", "config.json")):
         return folder
     if not folder.exists() and path.startswith("scenes-"):
         return bundled(path)
-    what = "holds no model_index.json" if folder.is_dir() else "does not exist"
+    what = "holds neither model_index.json nor config.json" if folder.is_dir() else "does not exist"
     raise ModelError(
-        f"model.path={path!r} {what}; give a bundled name (scenes-small) or a folder in the diffusers format"
+        f"model.path={path!r} {what}; give a bundled name (scenes-small) or a folder in the format of diffusers or transformers"
     )
+
+
+def kind_of(path: str) -> Literal["image", "language"]:
+    """What the model at `path` makes: a diffusers folder images, a transformers folder language.
+
+    Raises:
+        ModelError: no such folder.
+    """
+    return "image" if (folder_of(path) / "model_index.json").is_file() else "language"
 
 
 def index_of(path: str) -> tuple[Path, dict[str, Any]]:
@@ -110,7 +122,9 @@ def quiet(*libraries: str) -> None:
         logging.getLogger(library).setLevel(logging.ERROR)
 
 
-def load_policy(settings: Model | str, device: str | torch.device = "auto", seed: int = 0) -> DenoisingPolicy:
+def load_policy(
+    settings: Model | str, device: str | torch.device = "auto", seed: int = 0, *, critic: bool = False
+) -> Any:
     """The policy a recipe's `model` section describes.
 
     Args:
@@ -118,13 +132,25 @@ def load_policy(settings: Model | str, device: str | torch.device = "auto", seed
             `model_index.json` decides the backbone.
         device: where it runs.
         seed: of fresh LoRA weights.
+        critic: whether a language model gets a value head.
+
+    Returns:
+        A `DenoisingPolicy` or a `LanguagePolicy`; both answer to the same calls.
 
     Raises:
         ModelError: the folder is missing, broken, of an unknown class, or does not fit the settings.
     """
-    settings = Model(path=settings) if isinstance(settings, str) else settings
+    if isinstance(settings, str):
+        settings = Model(path=settings, kind=kind_of(settings))
     place = pick_device(device) if isinstance(device, str) else device
     dtype = DTYPES[settings.dtype]
+    folder = folder_of(settings.path)
+    found = kind_of(settings.path)
+    if found != settings.kind:
+        raise ModelError(f"{folder} makes {WORDS[found]}: set model.kind to {found}")
+    if found == "language":
+        quiet("transformers", "diffusers")
+        return load_language(folder, settings, place, dtype, seed, critic=critic)
     pipe, name = load_pipeline(settings.path, dtype if settings.lora else torch.float32)
     for part in pipe.components.values():
         if isinstance(part, torch.nn.Module):

@@ -13,7 +13,42 @@ if TYPE_CHECKING:
 
 def impossible(recipe: Recipe) -> list[str]:
     """One sentence for each combination that cannot be run; an empty list means the recipe is sound."""
-    return [*_sampling(recipe), *_algorithm(recipe), *_unit(recipe), *_budget(recipe), *_names(recipe)]
+    kind = _language(recipe) if recipe.model.kind == "language" else _image(recipe)
+    return [*kind, *_algorithm(recipe), *_budget(recipe), *_names(recipe)]
+
+
+def _image(recipe: Recipe) -> Iterator[str]:
+    algorithm = recipe.algorithm
+    for_language = {
+        "advantage.name gae": algorithm.advantage.name == "gae",
+        f"divergence.name {algorithm.divergence.name}": algorithm.divergence.name in ("k1", "k2", "k3"),
+    }
+    for words, asked in for_language.items():
+        if asked:
+            yield f"algorithm.{words} is for language models: set model.kind to language, or take another"
+    yield from _sampling(recipe)
+    yield from _unit(recipe)
+
+
+def _language(recipe: Recipe) -> Iterator[str]:
+    algorithm, sampling = recipe.algorithm, recipe.sampling
+    if algorithm.divergence.name == "gaussian":
+        yield "algorithm.divergence.name gaussian is for image models; for language take k1, k2 or k3"
+    sizes = algorithm.unit.sizes
+    if algorithm.unit.name == "chunk" and not (
+        sizes == "dynamic" or (sizes is not None and len(sizes) == 1 and sizes[0] > 0)
+    ):
+        yield (
+            f"algorithm.unit.sizes is {sizes}, but completions differ in length: write one size, as [8], "
+            "or dynamic"
+        )
+    if algorithm.unit.fraction < 1 or algorithm.unit.weighted:
+        yield "algorithm.unit.fraction and weighted are for image models: remove them"
+    if sampling.group_size < 2 and algorithm.advantage.name not in ("gae", "remax", "reinforce_pp"):
+        yield (
+            f"sampling.group_size is {sampling.group_size}, but the advantage {algorithm.advantage.name} "
+            "compares the completions of one prompt and would always be zero: take at least 2"
+        )
 
 
 def _sampling(recipe: Recipe) -> Iterator[str]:
@@ -82,19 +117,16 @@ def _algorithm(recipe: Recipe) -> Iterator[str]:
                     f"read it: remove the key or set algorithm.{axis}.name to {' or '.join(members)}"
                 )
     if objective.name == "clip_higher":
-        if objective.clip_high is None:
-            yield (
-                "algorithm.objective.name clip_higher needs algorithm.objective.clip_high: set it, "
-                f"at or above clip_low ({objective.clip_low:g})"
-            )
-        elif objective.clip_high < objective.clip_low:
+        if objective.clip_high is not None and objective.clip_high < objective.clip_low:
             yield (
                 f"algorithm.objective.clip_high {objective.clip_high:g} is below clip_low "
                 f"{objective.clip_low:g}: raise it, or take algorithm.objective.name clip"
             )
-    if divergence.name == "gaussian" and divergence.beta == 0:
+    if algorithm.advantage.name == "remax" and algorithm.advantage.combine == "gdpo":
+        yield "algorithm.advantage.combine gdpo compares within groups, and remax does not: take sum"
+    if divergence.name != "none" and divergence.beta == 0:
         yield (
-            "algorithm.divergence.name gaussian with beta 0 computes a reference for nothing: set "
+            f"algorithm.divergence.name {divergence.name} with beta 0 computes a reference for nothing: set "
             "algorithm.divergence.beta above 0, or take algorithm.divergence.name none"
         )
 

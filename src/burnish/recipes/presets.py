@@ -43,15 +43,29 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "cispo": {**_GRPO, "objective": {"name": "cispo"}},
     # SAPO, 2511.20347
     "sapo": {**_GRPO, "objective": {"name": "sapo"}},
+    # GRPO on language, 2402.03300
+    "grpo": _GRPO,
+    # DAPO, 2503.14476: with sampling.refill and the reward overlong beside it
+    "dapo": {**_GRPO, "objective": {"name": "clip_higher", "average": "decisions"}},
+    # GMPO, 2507.20673
+    "gmpo": {**_GRPO, "unit": {"name": "sequence"}, "objective": {"name": "gmpo"}},
+    # ReMax, 2310.10505
+    "remax": {**_GRPO, "advantage": {"name": "remax"}},
+    # PPO, 1707.06347: a critic and GAE
+    "ppo": {**_GRPO, "advantage": {"name": "gae", "lam": 1.0}},
     # nothing: every axis as written
     "custom": {},
 }
 
 OWN: dict[str, dict[str, tuple[str, ...]]] = {
-    "advantage": {"gamma": ("slas",), "order": ("slas",)},
+    "advantage": {
+        "gamma": ("slas",),
+        "order": ("slas",),
+        **dict.fromkeys(("lam", "value_weight", "value_clip", "value_warmup"), ("gae",)),
+    },
     "unit": {"sizes": ("chunk",), "weighted": ("chunk",)},
-    "objective": {"clip_high": ("clip_higher", "dual_clip", "cispo")},
-    "divergence": {"beta": ("gaussian",)},
+    "objective": {"clip_high": ("clip_higher", "dual_clip", "cispo", "gmpo")},
+    "divergence": {"beta": ("gaussian", "k1", "k2", "k3"), "in_reward": ("k1", "k2", "k3")},
 }
 """axis -> key -> the members of the axis that read the key; keys not named here are read by all."""
 

@@ -14,7 +14,8 @@ from burnish.recipes.presets import PRESETS, fill, fitting
 
 PresetName = Literal[
     "dance_grpo", "flow_grpo", "slas", "chunk_grpo", "slas_chunk",
-    "dr_grpo", "rloo", "reinforce_pp", "gspo", "cispo", "sapo", "custom",
+    "dr_grpo", "rloo", "reinforce_pp", "gspo", "cispo", "sapo",
+    "grpo", "dapo", "gmpo", "remax", "ppo", "custom",
 ]  # fmt: skip
 
 
@@ -52,7 +53,13 @@ class Lora(Section):
 class Model(Section):
     """The policy: a bundled model's name or a local folder in the hub's diffusers format."""
 
-    path: str = Field(default="scenes-small", description="scenes-small, or a folder with model_index.json.")
+    path: str = Field(
+        default="scenes-small",
+        description="scenes-small, scenes-reader, or a folder in the format of diffusers or transformers.",
+    )
+    kind: Literal["image", "language"] = Field(
+        default="image", description="What it makes: images, or text about images."
+    )
     lora: Lora | None = Field(
         default=None, description="LoRA settings; null trains all weights of the transformer."
     )
@@ -79,6 +86,13 @@ class Model(Section):
     )
     max_text_tokens: int = Field(
         default=512, ge=1, description="Upper bound; the tokenizer's own limit applies too."
+    )
+    temperature: float = Field(
+        default=1.0, gt=0, description="Language models: of sampling and of scoring alike."
+    )
+    max_new_tokens: int = Field(default=256, ge=1, description="Language models: longest completion.")
+    tune_vision: bool = Field(
+        default=False, description="Language models: train the vision tower too (without LoRA)."
     )
 
 
@@ -129,6 +143,11 @@ class Sampling(Section):
     shared_noise: bool = Field(default=True, description="Same initial noise within a group.")
     group_size: int = Field(default=12, ge=1, description="Rollouts per prompt.")
     prompts_per_step: int = Field(default=16, ge=1, description="Distinct prompts per training step.")
+    refill: int = Field(
+        default=0,
+        ge=0,
+        description="Further rounds in which prompts whose rollouts earn all the same are replaced (DAPO).",
+    )
     rows: int = Field(
         default=192, ge=1, description="Images or stacked timesteps in one forward (memory budget)."
     )
@@ -137,12 +156,24 @@ class Sampling(Section):
 class Advantage(Section):
     """Whose credit, how large."""
 
-    name: Literal["grpo", "dance_grpo", "dr_grpo", "batch_std", "slas", "rloo", "reinforce_pp"] = "batch_std"
+    name: Literal["grpo", "dance_grpo", "dr_grpo", "batch_std", "slas", "rloo", "reinforce_pp", "remax", "gae"] = (
+        "batch_std"
+    )
     gamma: float = Field(
         default=0.5, ge=0, description="SLAS exponent: sign(d)·|d|^(1+gamma); only with name: slas."
     )
     order: Literal["scale_first", "power_first"] = Field(
         default="scale_first", description="SLAS: std before or after the power."
+    )
+    lam: float = Field(default=1.0, ge=0, le=1, description="GAE's λ; only with name: gae.")
+    value_weight: float = Field(
+        default=0.5, gt=0, description="Weight of the critic's loss; only with name: gae."
+    )
+    value_clip: float = Field(
+        default=0.2, gt=0, description="Range the critic may move in an update; only with name: gae."
+    )
+    value_warmup: int = Field(
+        default=0, ge=0, description="First steps in which the critic alone learns; only with name: gae."
     )
     clamp: float | None = Field(default=5.0, gt=0, description="Advantages are clamped to ±clamp; null: not.")
     combine: Literal["sum", "gdpo"] = Field(
@@ -157,7 +188,8 @@ class Unit(Section):
     name: Literal["decision", "chunk", "sequence"] = "decision"
     sizes: list[int] | Literal["dynamic"] | None = Field(
         default=None,
-        description="Chunk sizes, summing to the trained steps, or dynamic (measured on this model).",
+        description="Chunk sizes, summing to the trained steps, or dynamic (measured on this model); for "
+        "language [n] (n tokens a chunk) or dynamic (a sentence or line of the reasoning a chunk).",
     )
     fraction: float = Field(
         default=1.0, gt=0, le=1, description="Share of each rollout's units that is trained."
@@ -170,18 +202,36 @@ class Unit(Section):
 class Objective(Section):
     """How far the ratio is trusted."""
 
-    name: Literal["clip", "clip_higher", "dual_clip", "cispo", "sapo"] = "clip"
+    name: Literal["clip", "clip_higher", "dual_clip", "cispo", "sapo", "gmpo"] = "clip"
     clip_low: float = Field(default=1e-3, gt=0, lt=1)
     clip_high: float | None = Field(
-        default=None, gt=0, description="Upper range of clip_higher, dual_clip and cispo; null: as clip_low."
+        default=None,
+        gt=0,
+        description="Upper range of clip_higher, dual_clip, cispo and gmpo; null: as clip_low, "
+        "and for clip_higher 1.4 times that (DAPO's 0.2 and 0.28).",
     )
+    average: Literal["rollouts", "decisions", "constant"] = Field(
+        default="rollouts",
+        description="Mean over each rollout's units and then rollouts; over all units of the batch alike "
+        "(DAPO); or a sum over the longest possible rollout (Dr.GRPO).",
+    )
+
+    @property
+    def upper(self) -> float | None:
+        """The upper range in force; None: as the lower."""
+        return 1.4 * self.clip_low if self.name == "clip_higher" and self.clip_high is None else self.clip_high
 
 
 class Divergence(Section):
     """How far from the reference model."""
 
-    name: Literal["none", "gaussian"] = "none"
+    name: Literal["none", "gaussian", "k1", "k2", "k3"] = Field(
+        default="none", description="gaussian for denoisers (exact); k1, k2, k3 for tokens (estimates)."
+    )
     beta: float = Field(default=0.0, ge=0)
+    in_reward: bool = Field(
+        default=False, description="k1, k2, k3: taken off the reward instead of added to the loss."
+    )
 
 
 class Algorithm(Section):

@@ -24,7 +24,7 @@ from PIL import Image
 
 from burnish.errors import RewardError
 from burnish.rewards.kinds import kind_of
-from burnish.types import Prompt
+from burnish.types import Completion, Prompt
 
 
 class UserReward:
@@ -43,7 +43,7 @@ class UserReward:
     def __call__(self, *given: Sequence[Any]) -> Any:
         """Whatever the function returns for images and prompts (pairs: first, second, prompts)."""
         *images, prompts = given
-        pictures = [[Image.fromarray(image) for image in part] for part in images]
+        pictures = [[_shown(output) for output in part] for part in images]
         texts, columns = [p.text for p in prompts], self._columns(prompts) | self.options
         if self.by_keyword:
             keywords = {"completions": pictures[0], "prompts": texts}
@@ -71,6 +71,11 @@ class UserReward:
             for key in wanted
             if key not in ("images", "prompts", "completions")
         }
+
+
+def _shown(output: Any) -> Any:
+    """What a user's function sees: a PIL image, or a completion's text."""
+    return output.text if isinstance(output, Completion) else Image.fromarray(output)
 
 
 def load_function(name: str) -> Callable[..., Any]:

@@ -23,7 +23,7 @@ from burnish.recipes.schema import Reward
 from burnish.recipes.text import parse_yaml
 from burnish.rewards.callables import UserReward, describe
 from burnish.rewards.kinds import kind_of, win_rates
-from burnish.types import Prompt
+from burnish.types import Completion, Prompt
 
 BUILT_IN = {
     "scenes_strict": "burnish.rewards.scenes:strict",
@@ -40,6 +40,17 @@ BUILT_IN = {
     "judge": "burnish.rewards.judge:Judge",
     "judge_pair": "burnish.rewards.judge:PairJudge",
     "win_rate": "burnish.rewards.pairwise:win_rate",
+    "think_answer": "burnish.rewards.text.form:think_answer",
+    "exact": "burnish.rewards.text.match:exact",
+    "choice": "burnish.rewards.text.match:choice",
+    "numeric": "burnish.rewards.text.match:numeric",
+    "count": "burnish.rewards.text.sets:count",
+    "set_f1": "burnish.rewards.text.sets:set_f1",
+    "box_iou": "burnish.rewards.text.boxes:box_iou",
+    "point_in_box": "burnish.rewards.text.boxes:point_in_box",
+    "overlong": "burnish.rewards.text.shaping:overlong",
+    "repetition": "burnish.rewards.text.shaping:repetition",
+    "scenes_answer": "burnish.rewards.text.scenes:scenes_answer",
     "jpeg_compressibility": "burnish.rewards.jpeg:jpeg_compressibility",
     "jpeg_incompressibility": "burnish.rewards.jpeg:jpeg_incompressibility",
 }
@@ -68,6 +79,10 @@ class Scores:
             {name: np.concatenate([part.by_name[name] for part in parts]) for name in names},
         )
 
+    def chosen(self, which_B: np.ndarray) -> Scores:
+        """The scores of these rollouts alone."""
+        return Scores(self.total_B[which_B], {name: v[which_B] for name, v in self.by_name.items()})
+
 
 class RewardSet:
     """Several rewards scored together; `total_B` is their weighted sum."""
@@ -91,14 +106,17 @@ class RewardSet:
         return [name for name, _, function in self._rewards if kind_of(function) != "point"]
 
     def score(
-        self, images_BHWC: np.ndarray, prompts: Sequence[Prompt], group_B: Sequence[Hashable] | None = None
+        self,
+        outputs_B: np.ndarray | Sequence[Completion],
+        prompts: Sequence[Prompt],
+        group_B: Sequence[Hashable] | None = None,
     ) -> Scores:
-        """Score uint8 images [B, H, W, 3], one prompt each.
+        """Score uint8 images [B, H, W, 3] or B completions, one prompt each.
 
         A reward of weight 0 is reported in `by_name` only.
 
         Args:
-            images_BHWC: the images.
+            outputs_B: the images or completions.
             prompts: their prompts.
             group_B: which images belong together, for groupwise and pairwise rewards; None: each is alone,
                 and a pairwise reward cannot score it.
@@ -106,12 +124,12 @@ class RewardSet:
         Raises:
             RewardError: a reward fails or returns anything but B numbers (or `None`).
         """
-        if images_BHWC.dtype != np.uint8 or images_BHWC.ndim != 4 or images_BHWC.shape[-1] != 3:
-            raise ValueError(
-                f"images must be uint8 [B, H, W, 3], not {images_BHWC.dtype} {images_BHWC.shape}"
-            )
-        if len(images_BHWC) != len(prompts):
-            raise ValueError(f"{len(images_BHWC)} images but {len(prompts)} prompts")
+        if isinstance(outputs_B, np.ndarray) and (
+            outputs_B.dtype != np.uint8 or outputs_B.ndim != 4 or outputs_B.shape[-1] != 3
+        ):
+            raise ValueError(f"images must be uint8 [B, H, W, 3], not {outputs_B.dtype} {outputs_B.shape}")
+        if len(outputs_B) != len(prompts):
+            raise ValueError(f"{len(outputs_B)} images but {len(prompts)} prompts")
         groups: dict[Hashable, list[int]] = {}
         for index, group in enumerate(range(len(prompts)) if group_B is None else group_B):
             groups.setdefault(group, []).append(index)
@@ -119,7 +137,7 @@ class RewardSet:
         by_name: dict[str, np.ndarray] = {}
         for name, weight, function in self._rewards:
             try:
-                values = apply(function, list(images_BHWC), list(prompts), list(groups.values()))
+                values = apply(function, list(outputs_B), list(prompts), list(groups.values()))
             except BurnishError:
                 raise
             except Malformed as problem:

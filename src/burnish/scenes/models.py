@@ -45,8 +45,8 @@ def bundled(name: str) -> Path:
         ModelError: no bundled model has that name.
     """
     folder = BUNDLED / name.removeprefix("scenes-")
-    if not (folder / "model_index.json").is_file():
-        known = sorted(f"scenes-{path.parent.name}" for path in BUNDLED.glob("*/model_index.json"))
+    if not any((folder / name).is_file() for name in ("model_index.json", "config.json")):
+        known = sorted(f"scenes-{path.name}" for path in BUNDLED.iterdir() if path.is_dir())
         raise ModelError(f"there is no bundled model {name!r}; bundled are {', '.join(known) or 'none'}")
     return folder
 

@@ -10,8 +10,6 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from burnish.policies.denoising.policy import Rollouts
-
 RATIO_SHARE = 0.1
 """Share of the clip range that numerical noise may take before it is reported."""
 
@@ -33,14 +31,14 @@ def ratio_is_one(drift: float, clip_low: float) -> Finding:
     return Finding("ratio is one before the update", ok, message)
 
 
-def noise_differs(rollouts: Rollouts, group_size: int) -> Finding:
+def noise_differs(rollouts: Any, group_size: int) -> Finding:
     """Rollouts of a group draw different noise."""
     if group_size < 2:
         return Finding("noise differs in a group", True, "groups of one")
-    first, second = rollouts.noise_BT[0], rollouts.noise_BT[1]
-    ok = not torch.equal(first, second)
+    drawn = rollouts.choice_BT[:group_size]
+    ok = any(not torch.equal(drawn[0], other) for other in drawn[1:])
     message = (
-        "rollouts of a group draw distinct noise" if ok else "two rollouts of a group share all their noise"
+        "rollouts of a group draw distinct noise" if ok else "the rollouts of a group share all their noise"
     )
     return Finding("noise differs in a group", ok, message)
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -13,16 +14,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from burnish.core import advantages, diagnostics, transitions, units
+from burnish.core import advantages, critic, diagnostics, divergences, units
 from burnish.data.sampler import PromptSampler
 from burnish.engine import rng
 from burnish.engine.guard import NonFiniteGuard, clip_and_check
-from burnish.errors import RecipeError
-from burnish.policies.denoising.policy import DenoisingPolicy, Rollouts
 from burnish.recipes.schema import Recipe
 from burnish.rewards.reward import RewardSet, Scores
 from burnish.train import health
-from burnish.train.update import Credit, accumulate, unit_of
+from burnish.train.update import Credit, accumulate
 from burnish.types import Prompt
 
 Metrics = dict[str, Any]
@@ -38,7 +37,7 @@ class Trainer:
         rewards: what better means.
     """
 
-    def __init__(self, recipe: Recipe, policy: DenoisingPolicy, prompts: list[Prompt], rewards: RewardSet):
+    def __init__(self, recipe: Recipe, policy: Any, prompts: list[Prompt], rewards: RewardSet):
         self.recipe, self.policy, self.prompts, self.rewards = recipe, policy, prompts, rewards
         settings = recipe.train
         self.sampler = PromptSampler(len(prompts), recipe.run.seed)
@@ -51,7 +50,7 @@ class Trainer:
         if recipe.algorithm.divergence.name != "none":
             policy.remember_reference()
         self.guard = NonFiniteGuard(settings.nonfinite_budget)
-        self._table(1)  # what cannot be is refused at once
+        policy.check(recipe)  # what cannot be is refused at once
         self.unit_T: Tensor | None = None
         self.counters = {"issued": 0, "trained": 0, "skipped": 0}
         self.history: list[dict[str, float]] = []
@@ -62,15 +61,13 @@ class Trainer:
         self.seconds = {}
         started = time.perf_counter()
         sampling = self.recipe.sampling
-        chosen = [self.prompts[i] for i in self.sampler.next(sampling.prompts_per_step)]
-
-        rollouts, scores = self._rollouts(step, chosen)
+        rollouts, scores, prompts = self._batch(step)
         if step == 1:
             self.noise_finding = health.noise_differs(rollouts, sampling.group_size)
         reward_B = torch.from_numpy(scores.total_B)
         self.last_rewards_B, self.last_groups_B = reward_B, rollouts.prompt_B
-        advantage_B = self.advantage(scores, rollouts.prompt_B)
-        credit = self._credit(step, rollouts, advantage_B, reward_B)
+        advantage_B, return_BT = self._advantage(scores, rollouts, prompts)
+        credit = self._credit(step, rollouts, advantage_B, reward_B, return_BT)
         numbers = self._update(step, rollouts, credit)
 
         self._count(reward_B)
@@ -82,20 +79,51 @@ class Trainer:
             **self.counters,
             **{f"seconds/{phase}": seconds for phase, seconds in self.seconds.items()},
             "images_per_second": len(rollouts) / self.seconds["step"],
+            **rollouts.numbers,
         }
 
-    def _rollouts(self, step: int, chosen: list[Prompt]) -> tuple[Rollouts, Scores]:
+    def _batch(self, step: int) -> tuple[Any, Scores, list[Prompt]]:
+        """A step's rollouts with their scores and the prompts they answer.
+
+        With `sampling.refill`, groups in which all rollouts earn the same make room for other prompts
+        (DAPO's dynamic sampling, 2503.14476), for at most that many further rounds.
+        """
+        sampling = self.recipe.sampling
+        wanted = sampling.prompts_per_step
+        batches: list[Any] = []
+        found: list[Scores] = []
+        prompts: list[Prompt] = []
+        for round_ in range(1 + sampling.refill):
+            chosen = [self.prompts[i] for i in self.sampler.next(wanted - len(prompts) if round_ else wanted)]
+            rollouts, scores = self._rollouts(step, chosen, round_)
+            if not sampling.refill:
+                return rollouts, scores, chosen
+            reward_B = torch.from_numpy(scores.total_B)
+            alive = [
+                group
+                for group in range(len(chosen))
+                if diagnostics.dead_group_fraction(
+                    reward_B[rollouts.prompt_B == group], rollouts.prompt_B[rollouts.prompt_B == group]
+                )
+                == 0
+            ]
+            last = round_ == sampling.refill and not prompts and not alive
+            keep = list(range(len(chosen))) if last else alive
+            which = torch.isin(rollouts.prompt_B, torch.tensor(keep, dtype=torch.long)).nonzero().flatten()
+            if len(which):
+                batches.append(rollouts.chosen(which))
+                found.append(scores.chosen(which.numpy()))
+                prompts.extend(chosen[group] for group in keep)
+            if len(prompts) >= wanted:
+                break
+        return type(batches[0]).gather(batches), Scores.join(found), prompts
+
+    def _rollouts(self, step: int, chosen: list[Prompt], round_: int = 0) -> tuple[Any, Scores]:
         """A batch, sampled in parts; while one is scored the next is sampled."""
         sampling = self.recipe.sampling
-        parts = self.policy.parts(
-            [prompt.text for prompt in chosen],
-            sampling.group_size,
-            self._table(step),
-            seed=(self.recipe.run.seed, "train", step),
-            shared_noise=sampling.shared_noise,
-            rows=sampling.rows,
-        )
-        done: list[Rollouts] = []
+        seed = (self.recipe.run.seed, "train", step, *([round_] if round_ else []))
+        parts = self.policy.roll(chosen, self.recipe, step, seed)
+        done: list[Any] = []
         scoring: list[Future[Scores]] = []
         with ThreadPoolExecutor(1) as beside:
             while True:
@@ -104,14 +132,61 @@ class Trainer:
                 if part is None:
                     break
                 with self._timed("decode"):
-                    images = self.policy.decode(part.final_B, sampling.rows)
+                    outputs = self.policy.outputs(part, sampling.rows)
                 group_B = part.prompt_B.tolist()
                 prompts = [chosen[i] for i in group_B]
-                scoring.append(beside.submit(self.rewards.score, images, prompts, group_B))
+                scoring.append(beside.submit(self.rewards.score, outputs, prompts, group_B))
                 done.append(part)
             with self._timed("reward"):  # what sampling did not hide
                 scores = Scores.join([each.result() for each in scoring])
-        return Rollouts.join(done), scores
+        return type(done[0]).join(done), scores
+
+    def _advantage(
+        self, scores: Scores, rollouts: Any, prompts: list[Prompt]
+    ) -> tuple[Tensor, Tensor | None]:
+        """The recipe's advantage [B], or with a critic [B, T] beside the returns [B, T]."""
+        algorithm = self.recipe.algorithm
+        spent_BT = None
+        if algorithm.divergence.in_reward:
+            reference_BT = torch.cat(
+                [
+                    self.policy.reference_log_prob(rollouts, part).cpu()
+                    for part in torch.arange(len(rollouts)).split(self.recipe.sampling.rows)
+                ]
+            )
+            estimate = divergences.ESTIMATORS[algorithm.divergence.name](rollouts.log_prob_BT, reference_BT)
+            spent_BT = algorithm.divergence.beta * estimate * rollouts.mask_BT
+        if algorithm.advantage.name == "gae":
+            return self._gae(torch.from_numpy(scores.total_B), rollouts, spent_BT)
+        if spent_BT is not None:
+            scores = replace(scores, total_B=scores.total_B - spent_BT.sum(1).double().numpy())
+        if algorithm.advantage.name == "remax":
+            baseline_B = self._greedy(prompts)[rollouts.prompt_B]
+            reward_B = torch.from_numpy(scores.total_B)
+            return self._clamped(advantages.remax(reward_B, baseline_B)), None
+        return self.advantage(scores, rollouts.prompt_B), None
+
+    def _gae(self, reward_B: Tensor, rollouts: Any, spent_BT: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Advantages and returns of every token; the reward is paid at the last one."""
+        mask_BT, settings = rollouts.mask_BT, self.recipe.algorithm.advantage
+        reward_BT = torch.zeros(mask_BT.shape)
+        last_B = mask_BT.sum(1) - 1
+        reward_BT[torch.arange(len(last_B)), last_B] = reward_B.nan_to_num().float()
+        if spent_BT is not None:
+            reward_BT = reward_BT - spent_BT
+        advantage_BT, return_BT = critic.gae(reward_BT, rollouts.value_BT, mask_BT, lam=settings.lam)
+        present_BT = mask_BT & reward_B.isfinite()[:, None]
+        advantage_BT = critic.whiten(advantage_BT, present_BT)
+        return self._clamped(advantage_BT * present_BT), return_BT
+
+    def _greedy(self, prompts: list[Prompt]) -> Tensor:
+        """The reward of the most likely rollout of each prompt, ReMax's baseline, float64 [P]."""
+        sampling = self.recipe.sampling
+        with self._timed("sample"):
+            outputs = self.policy.respond(
+                prompts, steps=sampling.steps, seeds=list(range(len(prompts))), rows=sampling.rows
+            )
+        return torch.from_numpy(self.rewards.score(outputs, prompts).total_B)
 
     def advantage(self, scores: Scores, group_B: Tensor) -> Tensor:
         """The recipe's advantage of each rollout, float32 [B]."""
@@ -126,27 +201,34 @@ class Trainer:
             advantage_B = advantages.gdpo(of, reward_BK, torch.tensor(list(weights.values())), group_B)
         else:
             advantage_B = of(torch.from_numpy(scores.total_B), group_B)
-        if settings.clamp is not None:
-            advantage_B = advantage_B.clamp(-settings.clamp, settings.clamp)
-        return advantage_B.float()
+        return self._clamped(advantage_B)
 
-    def _credit(self, step: int, rollouts: Rollouts, advantage_B: Tensor, reward_B: Tensor) -> Credit:
+    def _clamped(self, advantage: Tensor) -> Tensor:
+        largest = self.recipe.algorithm.advantage.clamp
+        return (advantage if largest is None else advantages.clamp(advantage, largest)).float()
+
+    def _credit(
+        self, step: int, rollouts: Any, advantage_B: Tensor, reward_B: Tensor, return_BT: Tensor | None
+    ) -> Credit:
         unit = self.recipe.algorithm.unit
-        batch, steps = len(rollouts), len(rollouts.time_T)
-        if self.unit_T is None:  # chunks follow the dynamics of this model, measured once
-            self.unit_T = unit_of(self.recipe.algorithm, steps, rollouts.l1rel_T)
-        keep_BT = torch.ones(batch, steps, dtype=torch.bool)
+        dynamic = unit.sizes == "dynamic" and self.recipe.model.kind == "image"
+        unit_T = self.unit_T if dynamic and self.unit_T is not None else rollouts.unit(unit)
+        if dynamic:  # chunks follow the dynamics of this model, measured once
+            self.unit_T = unit_T
+        keep_BT = rollouts.mask_BT
         if unit.fraction < 1:
-            weights = units.chunk_weights(rollouts.l1rel_T, self.unit_T) if unit.weighted else None
+            weights = units.chunk_weights(rollouts.l1rel_T, unit_T) if unit.weighted else None
             generator = rng.generator(self.recipe.run.seed, "units", step)
             keep_BT = units.sample_units(
-                self.unit_T, unit.fraction, weights_U=weights, batch=batch, generator=generator
+                unit_T, unit.fraction, weights_U=weights, batch=len(rollouts), generator=generator
             )
         scored = int(reward_B.isfinite().sum())
-        keep_BT &= reward_B.isfinite()[:, None]
-        return Credit(advantage_B, self.unit_T, keep_BT, max(1, scored))
+        keep_BT = keep_BT & reward_B.isfinite()[:, None]
+        settings = self.recipe.algorithm.advantage
+        waiting = settings.name == "gae" and step <= settings.value_warmup
+        return Credit(advantage_B, unit_T, keep_BT, max(1, scored), return_BT, 0.0 if waiting else 1.0)
 
-    def _update(self, step: int, rollouts: Rollouts, credit: Credit) -> Metrics:
+    def _update(self, step: int, rollouts: Any, credit: Credit) -> Metrics:
         """`train.updates` optimiser steps, each on its share of the groups."""
         settings = self.recipe.train
         lr = settings.lr * min(1.0, step / settings.warmup if settings.warmup else 1.0)
@@ -158,7 +240,7 @@ class Trainer:
         means = {name: sum(numbers[name] for numbers in each) / len(each) for name in each[0]}
         return {**means, "lr": lr, "ratio_drift": each[0]["ratio_drift"]}
 
-    def _optimise(self, rollouts: Rollouts, credit: Credit) -> dict[str, float]:
+    def _optimise(self, rollouts: Any, credit: Credit) -> dict[str, float]:
         """One optimiser step; a non-finite loss or gradient leaves every parameter as it was."""
         settings = self.recipe.train
         parameters = list(self.policy.parameters.values())
@@ -176,16 +258,6 @@ class Trainer:
                     live = [parameter.detach() for parameter in parameters]
                     torch._foreach_lerp_(list(self.average.values()), live, 1 - (settings.ema or 0))
         return numbers
-
-    def _table(self, step: int) -> transitions.Table:
-        """How training step `step` samples."""
-        sampling = self.recipe.sampling
-        schedule = self.policy.backbone.schedule(sampling.steps)
-        try:
-            table = transitions.table(sampling.transition, schedule, sampling.eta)
-        except ValueError as problem:
-            raise RecipeError(f"sampling.transition: {problem}") from None
-        return table.window(*self.recipe.trained_steps_at(step), transitions.table("ode", schedule))
 
     def _count(self, reward_B: Tensor) -> None:
         scored = int(reward_B.isfinite().sum())

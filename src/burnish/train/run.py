@@ -17,7 +17,6 @@ from burnish.data.prompts import load_prompts
 from burnish.engine import checkpoint, signals
 from burnish.errors import RecipeError, RunError
 from burnish.evaluate.evaluate import EvaluationSet, evaluate, evaluation_sets
-from burnish.policies.denoising.policy import DenoisingPolicy
 from burnish.policies.load import load_policy
 from burnish.recipes.load import dump_yaml, load_recipe
 from burnish.recipes.schema import Recipe
@@ -31,6 +30,7 @@ from burnish.rewards.reward import load_rewards
 from burnish.train import health, state
 from burnish.train.loop import Trainer
 from burnish.train.pictures import Pictures
+from burnish.train.transcripts import illustrated, keep_transcripts
 
 
 def train(recipe: Recipe) -> Path:
@@ -103,7 +103,8 @@ class Session:
                 f"evaluation.reward {name} compares images of one prompt, but an evaluation draws one each: "
                 "name a reward that scores single images"
             )
-        self.policy: DenoisingPolicy = load_policy(recipe.model, recipe.run.device, recipe.run.seed)
+        critic = recipe.algorithm.advantage.name == "gae"
+        self.policy = load_policy(recipe.model, recipe.run.device, recipe.run.seed, critic=critic)
         self.trainer = Trainer(recipe, self.policy, prompts, rewards)
         self.notes: list[str] = []
         self.held_out: float | None = None
@@ -178,10 +179,14 @@ class Session:
         settings = self.recipe.evaluation
         for number, chosen in enumerate(self.sets):
             with self._averaged():
-                fields, images = evaluate(
+                fields, outputs = evaluate(
                     self.policy, chosen, self.judges, steps=settings.steps, rows=self.recipe.sampling.rows
                 )
-            grid = self.pictures.keep(chosen.slug, step, images, [p.text for p in chosen.prompts])
+            texts = [prompt.text for prompt in chosen.prompts]
+            if self.policy.kind == "language":
+                keep_transcripts(self.folder, chosen.slug, step, chosen.prompts, outputs)
+                outputs, texts = illustrated(chosen.prompts[: self.pictures.count], outputs)
+            grid = self.pictures.keep(chosen.slug, step, outputs, texts)
             self._record("evaluate", step, **fields, grid=grid)
             if number == 0:
                 self._remember(step, fields, chosen)
@@ -222,8 +227,5 @@ class Session:
         """The tuned weights in the hub's format: `RUN/model` (LoRA, or the whole pipeline)."""
         target = self.folder / "model"
         with self._averaged():
-            if self.recipe.model.lora is None:
-                self.policy.backbone.pipe.save_pretrained(target)
-            else:
-                self.policy.backbone.save_lora(target)
-        write_card(self.folder, target, type(self.policy.backbone.pipe).__name__)
+            self.policy.save(target)
+        write_card(self.folder, target, self.policy.made_of)

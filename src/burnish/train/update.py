@@ -9,12 +9,12 @@ Axes: B rollouts, T trained decisions, U units.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from burnish.core import diagnostics, objectives, units
-from burnish.policies.denoising.policy import DenoisingPolicy, Rollouts
+from burnish.core import critic, diagnostics, objectives, units
 from burnish.recipes.schema import Algorithm
 
 NUMBERS = ("loss", "clip_fraction", "approximate_kl", "effective_sample_size", "ratio_drift", "divergence")
@@ -25,16 +25,20 @@ class Credit:
     """What the update needs to know of the rewards.
 
     Attributes:
-        advantage_B: float32 [B]; 0 where the reward is missing.
-        unit_T: unit of each decision, int64 [T].
+        advantage_B: float32 [B], or [B, T] with a critic; 0 where the reward is missing.
+        unit_T: unit of each decision, int64 [T] or [B, T].
         keep_BT: decisions that are trained, bool [B, T].
         denominator: rollouts the loss is averaged over, whether or not they have a gradient.
+        return_BT: what the critic should have said, float32 [B, T]; None without one.
+        policy_weight: 0 while the critic alone learns.
     """
 
     advantage_B: Tensor
     unit_T: Tensor
     keep_BT: Tensor
     denominator: int
+    return_BT: Tensor | None = None
+    policy_weight: float = 1.0
 
     def shares(self, group_B: Tensor, count: int) -> list[Credit]:
         """This credit cut into `count` parts by whole groups; a part sees only its own rollouts."""
@@ -43,7 +47,8 @@ class Credit:
         parts = []
         for part in range(count):
             mine_B = group_B % count == part
-            advantage_B = torch.where(mine_B, self.advantage_B, torch.zeros_like(self.advantage_B))
+            mine = mine_B if self.advantage_B.ndim == 1 else mine_B[:, None]
+            advantage_B = torch.where(mine, self.advantage_B, torch.zeros_like(self.advantage_B))
             portion = max(1, round(self.denominator * mine_B.float().mean().item()))
             parts.append(
                 replace(
@@ -53,18 +58,8 @@ class Credit:
         return parts
 
 
-def unit_of(algorithm: Algorithm, steps: int, l1rel_T: Tensor) -> Tensor:
-    """The unit of each of the `steps` trained decisions, int64 [steps]."""
-    unit = algorithm.unit
-    if unit.name == "decision":
-        return units.decision(steps)
-    if unit.name == "sequence":
-        return units.sequence(steps)
-    return units.fixed_chunks(unit.sizes if isinstance(unit.sizes, list) else units.dynamic_chunks(l1rel_T))
-
-
 def accumulate(
-    policy: DenoisingPolicy, rollouts: Rollouts, credit: Credit, algorithm: Algorithm, rows: int
+    policy: Any, rollouts: Any, credit: Credit, algorithm: Algorithm, rows: int
 ) -> dict[str, float]:
     """Adds the gradient of the whole batch to the parameters; returns the loss and diagnostics.
 
@@ -76,27 +71,50 @@ def accumulate(
         rows: stacked timesteps in one forward-backward: a micro-batch is `rows // T` rollouts.
     """
     objective = algorithm.objective
-    low, high = objective.clip_low, objective.clip_high
-    beta, divergence = algorithm.divergence.beta, algorithm.divergence.name
-    active = credit.advantage_B != 0 if divergence == "none" else credit.keep_BT.any(1)
+    low, high = objective.clip_low, objective.upper
+    beta = 0.0 if algorithm.divergence.in_reward else algorithm.divergence.beta
+    divergence = algorithm.divergence.name if beta else "none"
+    everyone = divergence != "none" or credit.return_BT is not None
+    active = credit.keep_BT.any(1) if everyone else credit.advantage_B != 0
     which = active.nonzero().flatten()
-    loss, distance, log_ratios, cut = 0.0, 0.0, [], []
-    for part in which.split(max(1, rows // len(credit.unit_T))) if len(which) else ():
-        log_ratio_BT, divergence_BT = policy.evaluate(rollouts, part, rows, divergence)
-        keep_BT = credit.keep_BT[part].to(log_ratio_BT.device)
-        advantage_B = credit.advantage_B[part].to(log_ratio_BT.device)
-        log_ratio_BU, mask_BU = units.pool(log_ratio_BT, credit.unit_T.to(log_ratio_BT.device), keep_BT)
-        loss_BU = objectives.OBJECTIVES[objective.name](log_ratio_BU, advantage_B, low=low, high=high)
-        micro = objectives.reduce_mean(loss_BU, mask_BU, denominator=credit.denominator)
+    loss, distance, value, log_ratios, cut = 0.0, 0.0, 0.0, [], []
+    steps = credit.keep_BT.shape[1]
+    for part in which.split(policy.micro(rows, steps)) if len(which) else ():
+        if credit.return_BT is None:
+            log_ratio_BT, divergence_BT = policy.evaluate(rollouts, part, rows, divergence)
+        else:
+            log_ratio_BT, divergence_BT, value_BT = policy.evaluate_valued(rollouts, part, divergence)
+        place = log_ratio_BT.device
+        keep_BT, advantage = credit.keep_BT[part].to(place), credit.advantage_B[part].to(place)
+        unit = (credit.unit_T if credit.unit_T.ndim == 1 else credit.unit_T[part]).to(place)
+        if objective.name in objectives.BEFORE_POOLING:
+            limit = objectives.BEFORE_POOLING[objective.name]
+            log_ratio_BT = limit(log_ratio_BT, advantage, low=low, high=high)
+        log_ratio_BU, mask_BU = units.pool(log_ratio_BT, unit, keep_BT)
+        if advantage.ndim == 2:
+            advantage = units.pool(advantage, unit, keep_BT)[0]
+        loss_BU = objectives.OBJECTIVES[objective.name](log_ratio_BU, advantage, low=low, high=high)
+        micro = credit.policy_weight * _mean(loss_BU, mask_BU, credit, objective.average)
         if divergence != "none":
             kept = objectives.reduce_mean(divergence_BT, keep_BT, denominator=credit.denominator)
             micro = micro + beta * kept
             distance += kept.item()
+        if credit.return_BT is not None:
+            settings = algorithm.advantage
+            error_BT = critic.value_loss(
+                value_BT,
+                rollouts.value_BT[part].to(place),
+                credit.return_BT[part].to(place),
+                clip=settings.value_clip,
+            )
+            missed = objectives.reduce_mean(error_BT, keep_BT, denominator=credit.denominator)
+            micro = micro + settings.value_weight * missed
+            value += missed.item()
         micro.backward()
         loss += micro.item()
         detached = log_ratio_BU.detach()
         log_ratios.append(detached[mask_BU])
-        cut.append(objectives.clip_mask(detached, advantage_B, low, high)[mask_BU])
+        cut.append(objectives.clip_mask(detached, advantage, low, high)[mask_BU])
     if not log_ratios:
         return dict.fromkeys(NUMBERS, 0.0)
     log_ratio = torch.cat(log_ratios)
@@ -107,4 +125,18 @@ def accumulate(
         "effective_sample_size": float(diagnostics.effective_sample_size(log_ratio)),
         "ratio_drift": float(diagnostics.ratio_drift(log_ratio)),
     }
-    return {**numbers, "divergence": distance}
+    more = {} if credit.return_BT is None else {"value_loss": value}
+    return {**numbers, "divergence": distance, **more}
+
+
+def _mean(loss_BU: Tensor, mask_BU: Tensor, credit: Credit, average: str) -> Tensor:
+    """The recipe's average of the batch, of which these rollouts are a part."""
+    if average == "rollouts":
+        return objectives.reduce_mean(loss_BU, mask_BU, denominator=credit.denominator)
+    if average == "decisions":
+        ones = torch.ones(credit.keep_BT.shape)
+        whole = int(units.pool(ones, credit.unit_T, credit.keep_BT)[1].sum())
+        return objectives.reduce_tokens(loss_BU, mask_BU, denominator=whole)
+    return objectives.reduce_constant(
+        loss_BU, mask_BU, denominator=credit.denominator, length=loss_BU.shape[1]
+    )

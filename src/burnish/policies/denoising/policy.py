@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,52 +23,15 @@ from torch import Tensor, nn
 
 from burnish.core import divergences, ratios, transitions, units
 from burnish.engine import rng
+from burnish.errors import RecipeError
 from burnish.policies.denoising.backbone import Backbone, Condition, collate
 from burnish.policies.denoising.embeddings import EmbeddingCache
+from burnish.policies.denoising.rollouts import Rollouts
+from burnish.recipes.schema import Recipe
+from burnish.types import Prompt
 
 REMEMBERED = 2**30
 """Bytes of prompt embeddings kept on the device; the oldest go first."""
-
-
-@dataclass(frozen=True)
-class Rollouts:
-    """B rollouts with the T decisions of each that are trained.
-
-    Attributes:
-        latents_BT: [B, T, …] x before each decision, float32.
-        prediction_BT: [B, T, …] the prediction followed (guided, if the model is), float32.
-        noise_BT: [B, T, …] the standard normal noise drawn, float32.
-        time_T: what the denoiser is told at the decisions, float64.
-        b_T, s_T: rows of the transition table, float64.
-        prompt_B: row of `condition` each rollout belongs to; also its group.
-        condition: tensors with one row a prompt.
-        final_B: [B, …] the denoised latents.
-        l1rel_T: [T] relative L1 change of the latents at each decision (Chunk-GRPO), float64.
-    """
-
-    latents_BT: Tensor
-    prediction_BT: Tensor
-    noise_BT: Tensor
-    time_T: Tensor
-    b_T: Tensor
-    s_T: Tensor
-    prompt_B: Tensor
-    condition: Condition
-    final_B: Tensor
-    l1rel_T: Tensor
-
-    def __len__(self) -> int:
-        return len(self.latents_BT)
-
-    @classmethod
-    def join(cls, parts: list[Rollouts]) -> Rollouts:
-        """The parts of one batch as a whole."""
-        if len(parts) == 1:
-            return parts[0]
-        whole = ("latents_BT", "prediction_BT", "noise_BT", "prompt_B", "final_B")
-        joined: dict[str, Any] = {name: torch.cat([getattr(part, name) for part in parts]) for name in whole}
-        change = torch.stack([part.l1rel_T * len(part) for part in parts]).sum(0)
-        return replace(parts[0], **joined, l1rel_T=change / sum(map(len, parts)))
 
 
 class DenoisingPolicy:
@@ -92,8 +56,67 @@ class DenoisingPolicy:
     ):
         self.backbone, self.device, self.dtype = backbone, device, dtype
         self.offload, self.cache = offload, cache
+        self.made_of = type(backbone.pipe).__name__
         self._embedded: dict[str, Condition] = {}
         self._reference: Any = None
+
+    kind = "denoising"
+
+
+    def table(self, recipe: Recipe, step: int) -> transitions.Table:
+        """How training step `step` samples: stochastic inside the window, an ODE elsewhere.
+
+        Raises:
+            RecipeError: the transition is not made for this model.
+        """
+        sampling = recipe.sampling
+        schedule = self.backbone.schedule(sampling.steps)
+        try:
+            table = transitions.table(sampling.transition, schedule, sampling.eta)
+        except ValueError as problem:
+            raise RecipeError(f"sampling.transition: {problem}") from None
+        return table.window(*recipe.trained_steps_at(step), transitions.table("ode", schedule))
+
+    def check(self, recipe: Recipe) -> None:
+        """Refuses what a recipe asks and this model cannot do.
+
+        Raises:
+            RecipeError: with the key and what to write.
+        """
+        self.table(recipe, 1)
+
+    def roll(
+        self, prompts: list[Prompt], recipe: Recipe, step: int, seed: tuple[int | str, ...]
+    ) -> Iterator[Rollouts]:
+        """A training step's rollouts, whole groups at a time, as many as fit in `sampling.rows`."""
+        sampling = recipe.sampling
+        return self.parts(
+            [prompt.text for prompt in prompts],
+            sampling.group_size,
+            self.table(recipe, step),
+            seed=seed,
+            shared_noise=sampling.shared_noise,
+            rows=sampling.rows,
+        )
+
+    def micro(self, rows: int, steps: int) -> int:
+        """Rollouts of `steps` decisions in one forward of `rows` images."""
+        return max(1, rows // steps)
+
+    def outputs(self, rollouts: Rollouts, rows: int) -> np.ndarray:
+        """The images, uint8 [B, H, W, 3]."""
+        return self.decode(rollouts.final_B, rows)
+
+    def respond(self, prompts: list[Prompt], *, steps: int, seeds: list[int], rows: int) -> np.ndarray:
+        """One image a prompt, deterministic: uint8 [P, H, W, 3]."""
+        return self.generate([prompt.text for prompt in prompts], steps, seeds=seeds, rows=rows)
+
+    def save(self, folder: Path) -> None:
+        """The tuned weights in the hub's format: an adapter, or the whole pipeline."""
+        if getattr(self.backbone.denoiser, "peft_config", None):
+            self.backbone.save_lora(folder)
+        else:
+            self.backbone.pipe.save_pretrained(folder)
 
     @property
     def parameters(self) -> dict[str, torch.nn.Parameter]:

@@ -1,0 +1,1 @@
+"""Vision-language models as policies: a decision is one sampled token."""
