@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import tiny_language
 import torch
 
 from burnish.policies.load import quiet
@@ -48,6 +49,41 @@ def redness(tmp_path_factory: pytest.TempPathFactory) -> str:
     file = tmp_path_factory.mktemp("rewards") / "colour.py"
     file.write_text(REWARD, encoding="utf-8")
     return f"{file}:redness"
+
+
+@pytest.fixture(scope="session")
+def tiny_reader(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Folder of a Qwen2.5-VL of random weights."""
+    return tiny_language.save("qwen2_5_vl", tmp_path_factory.mktemp("models") / "reader")
+
+
+@pytest.fixture
+def language_run(tiny_reader: str, tmp_path: Path) -> list[str]:
+    """A recipe and overrides for a language run of seconds; even token counts of letters earn more."""
+    reward = tmp_path / "letters.py"
+    reward.write_text(
+        "def vowels(completions, prompts, **columns):\n"
+        "    return [sum(text.count(v) for v in 'aeiou ') + len(text) / 100 for text in completions]\n",
+        encoding="utf-8",
+    )
+    return [
+        "scenes-vqa",
+        f"model.path={tiny_reader}",
+        "model.max_new_tokens=8",
+        f"run.dir={tmp_path / 'run'}",
+        "run.device=cpu",
+        f"rewards=[{{name: '{reward}:vowels'}}]",
+        f"evaluation.reward=[{{name: '{reward}:vowels'}}]",
+        "data.limit=12",
+        "sampling.group_size=3",
+        "sampling.prompts_per_step=4",
+        "train.steps=2",
+        "train.lr=1e-3",
+        "evaluation.count=4",
+        "evaluation.also=[]",
+        "evaluation.every=2",
+        "evaluation.pictures=2",
+    ]
 
 
 @pytest.fixture

@@ -23,7 +23,14 @@ from transformers import (
     Qwen3VLForConditionalGeneration,
 )
 
-SPECIALS = ["<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"]
+SPECIALS = [
+    "<|im_start|>",
+    "<|im_end|>",
+    "<|vision_start|>",
+    "<|vision_end|>",
+    "<|image_pad|>",
+    "<|video_pad|>",
+]
 CHAT = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n"
     "{% if message['content'] is string %}{{ message['content'] }}{% else %}"
@@ -49,7 +56,12 @@ def tokenizer() -> Qwen2Tokenizer:
 
 
 def _ids(made: Any) -> dict[str, int]:
-    names = {"vision_start": SPECIALS[2], "vision_end": SPECIALS[3], "image": SPECIALS[4], "video": SPECIALS[5]}
+    names = {
+        "vision_start": SPECIALS[2],
+        "vision_end": SPECIALS[3],
+        "image": SPECIALS[4],
+        "video": SPECIALS[5],
+    }
     return {f"{name}_token_id": made.convert_tokens_to_ids(token) for name, token in names.items()}
 
 

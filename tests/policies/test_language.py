@@ -212,7 +212,9 @@ def test_gradient_checkpointing_changes_no_gradient(folder: str, rollouts: Rollo
         settings = Model(path=folder, kind="language", gradient_checkpointing=checkpointing, temperature=1.3)
         policy = load_policy(settings, "cpu")
         calls: list[int] = []
-        policy.model.model.language_model.layers[0].mlp.register_forward_hook(lambda *_: calls.append(1))
+        policy.model.model.language_model.layers[0].mlp.register_forward_pre_hook(
+            lambda *_, calls=calls: calls.append(1)
+        )
         policy.evaluate(rollouts, EVERYONE, rows=12)[0].sum().backward()
         passes.append(len(calls))
         found.append(torch.cat([p.grad.flatten() for p in policy.parameters.values() if p.grad is not None]))
@@ -226,7 +228,9 @@ def test_chunks_of_the_vocabulary_change_nothing() -> None:
     gradients = []
     for chunk in (3, 1000):
         values = token_log_probs(hidden, head, tokens, temperature=1.0, banned=none, chunk=chunk)
-        assert torch.allclose(values, -torch.nn.functional.cross_entropy(head(hidden), tokens, reduction="none"))
+        assert torch.allclose(
+            values, -torch.nn.functional.cross_entropy(head(hidden), tokens, reduction="none")
+        )
         gradients.append(torch.autograd.grad(values.sum(), hidden)[0])
     assert torch.allclose(*gradients, atol=1e-6)
 
@@ -239,10 +243,10 @@ def test_markers_and_pictures_must_agree(policy: LanguagePolicy) -> None:
 
 
 def test_foreign_and_damaged_folders_are_refused(folder: str, tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="set model.kind to language"):
+    with pytest.raises(ModelError, match=r"set model\.kind to language"):
         load_policy(Model(path=folder), "cpu")
     (tmp_path / "config.json").write_text('{"model_type": "bert"}')
-    with pytest.raises(ModelError, match="is a bert; burnish can train"):
+    with pytest.raises(ModelError, match="is a bert"):
         load_policy(str(tmp_path), "cpu")
-    with pytest.raises(ModelError, match="model.lora.targets"):
+    with pytest.raises(ModelError, match=r"model\.lora\.targets"):
         load_policy(Model(path=folder, kind="language", lora=Lora(targets=["to_zebra"])), "cpu")

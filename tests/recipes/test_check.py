@@ -30,7 +30,6 @@ CHUNK = "algorithm.preset=chunk_grpo"
         (["sampling.slide=2", "algorithm.preset=chunk_grpo"], "measures the chunks of one"),
         (["sampling.slide=2", "sampling.window=[0, 5]"], "has no room to move sampling.window [0, 5]"),
         (["algorithm.objective.clip_high=0.1"], "set algorithm.objective.name to clip_higher"),
-        
         (
             ["algorithm.objective.name=clip_higher", "algorithm.objective.clip_high=1e-4"],
             "clip_high 0.0001 is below clip_low 0.001",

@@ -61,7 +61,8 @@ def folder_of(path: str) -> Path:
         return bundled(path)
     what = "holds neither model_index.json nor config.json" if folder.is_dir() else "does not exist"
     raise ModelError(
-        f"model.path={path!r} {what}; give a bundled name (scenes-small) or a folder in the format of diffusers or transformers"
+        f"model.path={path!r} {what}; give a bundled name (scenes-small, scenes-reader) "
+        "or a folder in the format of diffusers or transformers"
     )
 
 

@@ -116,12 +116,12 @@ def _algorithm(recipe: Recipe) -> Iterator[str]:
                     f"algorithm.{axis}.{key} is {value}, but algorithm.{axis}.name {section.name} does not "
                     f"read it: remove the key or set algorithm.{axis}.name to {' or '.join(members)}"
                 )
-    if objective.name == "clip_higher":
-        if objective.clip_high is not None and objective.clip_high < objective.clip_low:
-            yield (
-                f"algorithm.objective.clip_high {objective.clip_high:g} is below clip_low "
-                f"{objective.clip_low:g}: raise it, or take algorithm.objective.name clip"
-            )
+    high = objective.clip_high
+    if objective.name == "clip_higher" and high is not None and high < objective.clip_low:
+        yield (
+            f"algorithm.objective.clip_high {high:g} is below clip_low "
+            f"{objective.clip_low:g}: raise it, or take algorithm.objective.name clip"
+        )
     if algorithm.advantage.name == "remax" and algorithm.advantage.combine == "gdpo":
         yield "algorithm.advantage.combine gdpo compares within groups, and remax does not: take sum"
     if divergence.name != "none" and divergence.beta == 0:

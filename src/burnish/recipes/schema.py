@@ -156,9 +156,9 @@ class Sampling(Section):
 class Advantage(Section):
     """Whose credit, how large."""
 
-    name: Literal["grpo", "dance_grpo", "dr_grpo", "batch_std", "slas", "rloo", "reinforce_pp", "remax", "gae"] = (
-        "batch_std"
-    )
+    name: Literal[
+        "grpo", "dance_grpo", "dr_grpo", "batch_std", "slas", "rloo", "reinforce_pp", "remax", "gae"
+    ] = "batch_std"
     gamma: float = Field(
         default=0.5, ge=0, description="SLAS exponent: sign(d)·|d|^(1+gamma); only with name: slas."
     )
@@ -219,7 +219,9 @@ class Objective(Section):
     @property
     def upper(self) -> float | None:
         """The upper range in force; None: as the lower."""
-        return 1.4 * self.clip_low if self.name == "clip_higher" and self.clip_high is None else self.clip_high
+        return (
+            1.4 * self.clip_low if self.name == "clip_higher" and self.clip_high is None else self.clip_high
+        )
 
 
 class Divergence(Section):

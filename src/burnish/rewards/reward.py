@@ -137,7 +137,7 @@ class RewardSet:
         by_name: dict[str, np.ndarray] = {}
         for name, weight, function in self._rewards:
             try:
-                values = apply(function, list(outputs_B), list(prompts), list(groups.values()))
+                values = apply(function, [*outputs_B], list(prompts), list(groups.values()))
             except BurnishError:
                 raise
             except Malformed as problem:
@@ -158,7 +158,7 @@ class RewardSet:
 
 
 def apply(
-    function: Function, images: list[np.ndarray], prompts: list[Prompt], groups: list[list[int]]
+    function: Function, images: list[Any], prompts: list[Prompt], groups: list[list[int]]
 ) -> np.ndarray:
     """One reward's scores of all images, float64 [B], whatever it looks at; NaN where it cannot tell.
 

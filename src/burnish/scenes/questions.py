@@ -21,9 +21,9 @@ from typing import Literal, get_args
 import numpy as np
 from PIL import Image
 
-from burnish.media import Picture
 from burnish.errors import DataError
-from burnish.scenes.grammar import COLORS, HELD_OUT_PAIRS, PLURALS, RELATIONS, SHAPES, Scene, Thing
+from burnish.media import Picture
+from burnish.scenes.grammar import HELD_OUT_PAIRS, PLURALS, RELATIONS, SHAPES, Scene, Thing
 from burnish.scenes.renderer import Layout, Placed, layout, render
 from burnish.types import Prompt
 
@@ -169,4 +169,3 @@ ASK: dict[str, Callable[[Layout, np.random.Generator], Found]] = {
     "total": _total,
 }
 """task -> question and answer for a layout, or None where the task does not fit it."""
-

@@ -45,10 +45,8 @@ def tokenizer(corpus: list[str], size: int = 400) -> Any:
     trainer = BpeTrainer(vocab_size=size, initial_alphabet=alphabet, show_progress=False)
     bpe.train_from_iterator(corpus, trainer)
     merges = [tuple(pair) for pair in json.loads(bpe.to_str())["model"]["merges"]]
-    made = Qwen2Tokenizer(vocab=bpe.get_vocab(False), merges=merges, model_max_length=2048)
-    made.add_special_tokens(
-        {"additional_special_tokens": list(MARKERS), "eos_token": END, "pad_token": PAD}
-    )
+    made = Qwen2Tokenizer(vocab=bpe.get_vocab(False), merges=merges, model_max_length=2048)  # type: ignore[arg-type]
+    made.add_special_tokens({"additional_special_tokens": list(MARKERS), "eos_token": END, "pad_token": PAD})
     made.add_tokens([AddedToken(tag, special=False, normalized=False) for tag in TAGS])
     made.chat_template = CHAT
     return made

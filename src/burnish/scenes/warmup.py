@@ -37,7 +37,7 @@ Greedy answers that are right after {step} steps: {accuracy}.
 
 
 def encode(batch: list[Question], words: Any, pictures: Any, *, answered: bool) -> dict[str, Tensor]:
-    """Inputs of the model, padded on the right (with `labels`, answers alone) or on the left to be answered."""
+    """Inputs of the model: padded on the right with `labels`, or on the left to be answered."""
     made = pictures(images=[question.image() for question in batch], return_tensors="pt")
     tokens = int(made["image_grid_thw"][0].prod()) // reader.MERGE**2
     pad = words.convert_tokens_to_ids("<|image_pad|>")

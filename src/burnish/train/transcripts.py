@@ -17,7 +17,7 @@ SIDE = 160
 def keep_transcripts(
     folder: Path, name: str, step: int, prompts: list[Prompt], outputs: list[Completion]
 ) -> Path:
-    """Writes `transcripts/NAME_STEP.jsonl`, a line a prompt: prompt, answer, completion, length, truncated."""
+    """Writes `transcripts/NAME_STEP.jsonl`: prompt, answer, completion, length and truncated, a line each."""
     path = folder / "transcripts" / f"{name}_{step:06d}.jsonl"
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = [
@@ -39,7 +39,7 @@ def keep_transcripts(
 
 
 def illustrated(prompts: list[Prompt], outputs: list[Completion]) -> tuple[np.ndarray, list[str]]:
-    """The first picture of each prompt, uint8 [N, SIDE, SIDE, 3] (white where there is none), and captions."""
+    """Each prompt's first picture, uint8 [N, SIDE, SIDE, 3] (white where there is none), and captions."""
     tiles = [_tile(prompt) for prompt in prompts]
     captions = [
         f"{' '.join(prompt.text.replace('<image>', '').split())} → {' '.join(output.text.split())}"

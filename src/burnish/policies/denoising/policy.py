@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -61,7 +60,6 @@ class DenoisingPolicy:
         self._reference: Any = None
 
     kind = "denoising"
-
 
     def table(self, recipe: Recipe, step: int) -> transitions.Table:
         """How training step `step` samples: stochastic inside the window, an ODE elsewhere.

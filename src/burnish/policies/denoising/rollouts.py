@@ -15,7 +15,6 @@ from burnish.core import units
 from burnish.policies.denoising.backbone import Condition
 from burnish.recipes.schema import Unit
 
-
 ROWS = ("latents_BT", "prediction_BT", "noise_BT", "prompt_B", "final_B")
 """What has one row a rollout."""
 

@@ -42,7 +42,9 @@ def load_language(
         first = str(problem).strip().splitlines()[0]
         raise ModelError(f"{folder} could not be loaded as a {kind}: {first}") from problem
     if tokenizer.chat_template is None:
-        raise ModelError(f"{folder} has no chat template: add chat_template.jinja, as the model's own page has it")
+        raise ModelError(
+            f"{folder} has no chat template: add chat_template.jinja, as the model's own page has it"
+        )
     model.eval().requires_grad_(False).to(place)
     make_trainable(model, settings, seed)
     head = None
@@ -84,7 +86,7 @@ def make_trainable(model: Any, settings: Model, seed: int) -> None:
     """
     if settings.lora is None:
         for name, parameter in model.named_parameters():
-            parameter.requires_grad_(settings.tune_vision or "visual" not in name and "vision" not in name)
+            parameter.requires_grad_(settings.tune_vision or ("visual" not in name and "vision" not in name))
         return
     from peft import LoraConfig
 

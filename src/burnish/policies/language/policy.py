@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from burnish.core import divergences, ratios, units
+from burnish.core import divergences, ratios
 from burnish.engine import rng
 from burnish.policies.language.families import MARKERS
 from burnish.policies.language.logprobs import distribution, token_log_probs
@@ -41,7 +41,6 @@ class LanguagePolicy:
 
     kind = "language"
 
-
     def __init__(
         self,
         model: Any,
@@ -65,7 +64,9 @@ class LanguagePolicy:
         self.banned = torch.tensor(banned, dtype=torch.long, device=device)
         self.padding = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else self.ends[0]
         newline = [i for i in range(len(tokenizer)) if "\n" in tokenizer.decode([i])]
-        stops = [i for i in range(len(tokenizer)) if tokenizer.decode([i]).rstrip().endswith((".", "</think>"))]
+        stops = [
+            i for i in range(len(tokenizer)) if tokenizer.decode([i]).rstrip().endswith((".", "</think>"))
+        ]
         self.boundaries = torch.tensor(sorted({*newline, *stops, *self.ends}))
 
     def check(self, recipe: Recipe) -> None:
@@ -90,9 +91,7 @@ class LanguagePolicy:
             yield self.sample(encoded, part, seed=(*seed, number))
 
     @torch.no_grad()
-    def sample(
-        self, prompts: list[Encoded], prompt_B: Tensor, *, seed: tuple[int | str, ...]
-    ) -> Rollouts:
+    def sample(self, prompts: list[Encoded], prompt_B: Tensor, *, seed: tuple[int | str, ...]) -> Rollouts:
         """One completion for each entry of `prompt_B`, drawn by the policy's own distribution.
 
         Args:
@@ -188,7 +187,9 @@ class LanguagePolicy:
                 (width - len(p.ids) - n if side == "left" else 0) + len(p.ids) - 1
                 for p, n in zip(prompts, lengths, strict=True)
             ]
-            flat = torch.cat([hidden[i, s : s + n] for i, (s, n) in enumerate(zip(starts, lengths, strict=True))])
+            flat = torch.cat(
+                [hidden[i, s : s + n] for i, (s, n) in enumerate(zip(starts, lengths, strict=True))]
+            )
             log_prob_N = token_log_probs(
                 flat,
                 self.model.get_output_embeddings(),
@@ -196,7 +197,9 @@ class LanguagePolicy:
                 temperature=self.temperature,
                 banned=self.banned,
             )
-            value_N = self.critic(flat.float())[:, 0] if self.critic is not None else torch.zeros_like(log_prob_N)
+            value_N = (
+                self.critic(flat.float())[:, 0] if self.critic is not None else torch.zeros_like(log_prob_N)
+            )
         place = mask_BT.to(self.device)
         empty = torch.zeros(mask_BT.shape, device=self.device)
         return empty.masked_scatter(place, log_prob_N), empty.masked_scatter(place, value_N.float())

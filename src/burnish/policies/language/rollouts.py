@@ -89,7 +89,9 @@ class Rollouts:
         if len(parts) == 1:
             return parts[0]
         longest = max(part.token_BT.shape[1] for part in parts)
-        prompts, groups, seen = [], [], {}
+        prompts: list[Encoded] = []
+        groups: list[Tensor] = []
+        seen: dict[int, int] = {}
         for part in parts:
             if id(part.prompts) not in seen:
                 seen[id(part.prompts)] = len(prompts)

@@ -24,7 +24,11 @@ Box = tuple[float, float, float, float]
 
 
 def box_iou(
-    frame: str, truth_frame: str = "pixels", threshold: float = 0.0, where: str = "answer", column: str | None = None
+    frame: str,
+    truth_frame: str = "pixels",
+    threshold: float = 0.0,
+    where: str = "answer",
+    column: str | None = None,
 ) -> Reward:
     """Intersection over union of the one box that is the answer and the right box, in [0, 1].
 
@@ -51,8 +55,10 @@ def box_iou(
     return judged(same, where, column)
 
 
-def point_in_box(frame: str, truth_frame: str = "pixels", where: str = "answer", column: str | None = None) -> Reward:
-    """1 where the one point that is the answer lies in the right box; a box as answer counts by its centre."""
+def point_in_box(
+    frame: str, truth_frame: str = "pixels", where: str = "answer", column: str | None = None
+) -> Reward:
+    """1 where the one point that is the answer lies in the right box; a box counts by its centre."""
     _known(frame, truth_frame)
 
     def same(said: str, right: Any, prompt: Prompt) -> bool:

@@ -88,7 +88,9 @@ def numeric(
     return judged(same, where, column)
 
 
-_NUMBER = re.compile(r"([+-]?)\$?(\d{1,3}(?:,\d{3})+|\d{1,30})?(\.\d{1,30})?(?:e([+-]?\d{1,3}))?(%?)", re.IGNORECASE)
+_NUMBER = re.compile(
+    r"([+-]?)\$?(\d{1,3}(?:,\d{3})+|\d{1,30})?(\.\d{1,30})?(?:e([+-]?\d{1,3}))?(%?)", re.IGNORECASE
+)
 
 
 def number(text: str) -> float | None:

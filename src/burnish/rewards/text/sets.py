@@ -25,7 +25,10 @@ def set_f1(where: str = "answer", column: str | None = None) -> Reward:
     """F1 of the items of a list, separated by commas or lines; saying one twice does not help."""
 
     def same(said: str, right: Any, _: Prompt) -> float:
-        a, b = items(said), items(right) if isinstance(right, str) else {str(r).strip().lower() for r in right}
+        a, b = (
+            items(said),
+            items(right) if isinstance(right, str) else {str(r).strip().lower() for r in right},
+        )
         return 2 * len(a & b) / (len(a) + len(b)) if a and b else float(a == b)
 
     return judged(same, where, column)

@@ -8,7 +8,7 @@ from burnish.types import Completion, Prompt
 
 
 def overlong(limit: int, buffer: int) -> Reward:
-    """DAPO's soft punishment of length (2503.14476, eq. 13): 0 up to limit − buffer, then down to −1 at limit.
+    """DAPO's soft punishment of length (2503.14476, eq. 13): 0 to limit − buffer, then down to −1 at limit.
 
     Args:
         limit: tokens at which the punishment is full.
