@@ -1,4 +1,4 @@
-"""Prompts from the embedded world or from a .txt, .csv, .tsv or .jsonl file.
+"""Prompts from the embedded world or from a .txt, .csv, .tsv, .jsonl or .parquet file.
 
 Text is UTF-8, strictly; a byte-order mark and Windows line ends are fine. Whatever is broken is refused
 with its line number rather than skipped: a prompt that silently vanishes is a different experiment.
@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, get_args
 
+from burnish.data.rows import is_language_row, read_parquet, to_prompt
 from burnish.errors import DataError
 from burnish.types import Prompt
 
@@ -49,7 +50,13 @@ def load_prompts(source: str, column: str | None = None, limit: int | None = Non
     assert reader is not None
     prompts: list[Prompt] = []
     key = column
-    for line, row in reader(_text(path), path):
+    rows = reader("" if path.suffix == ".parquet" else _text(path), path)
+    for line, row in rows:
+        if column is None and is_language_row(row):
+            prompts.append(to_prompt(row, f"{path} line {line}", path.parent))
+            if len(prompts) == limit:
+                break
+            continue
         key = key or _find_column(row, path)
         prompts.append(_prompt(row, key, path, line))
         if len(prompts) == limit:
@@ -174,6 +181,7 @@ _READERS: dict[str, Callable[[str, Path], Iterator[Row]]] = {
     ".csv": _read_csv,
     ".tsv": _read_tsv,
     ".jsonl": _read_jsonl,
+    ".parquet": lambda _, path: enumerate(read_parquet(path), 1),
 }
 
 

@@ -46,11 +46,13 @@ def write_card(run: Path, model: Path, pipeline: str) -> Path:
 
 
 def _matter(recipe: dict[str, Any]) -> str:
-    tags = ["text-to-image", "reinforcement-learning", "burnish"] + ["lora"] * bool(recipe["model"]["lora"])
+    language = recipe["model"].get("kind") == "language"
+    task = "image-text-to-text" if language else "text-to-image"
+    tags = [task, "reinforcement-learning", "burnish"] + ["lora"] * bool(recipe["model"]["lora"])
     fields = {
         "base_model": Path(recipe["model"]["path"]).name,
-        "library_name": "diffusers",
-        "pipeline_tag": "text-to-image",
+        "library_name": "transformers" if language else "diffusers",
+        "pipeline_tag": task,
         "tags": tags,
     }
     return f"---\n{yaml.safe_dump(fields, sort_keys=False)}---\n"
@@ -59,6 +61,8 @@ def _matter(recipe: dict[str, Any]) -> str:
 def _head(recipe: dict[str, Any], story: Story, pipeline: str) -> str:
     model, lora = recipe["model"], recipe["model"]["lora"]
     base = Path(model["path"]).name
+    if model.get("kind") == "language":
+        return _head_language(recipe, story, pipeline, base)
     what = f"LoRA of rank {lora['rank']}" if lora else "All weights of the denoiser"
     load = f'pipe = {pipeline}.from_pretrained("{"path/to/" + base if lora else "path/to/this/folder"}")'
     if lora:
@@ -70,6 +74,21 @@ def _head(recipe: dict[str, Any], story: Story, pipeline: str) -> str:
         f"{what}, post-trained by reinforcement learning: {story.last_step} steps, seed "
         f"{recipe['run']['seed']}.{note}\n\n"
         f"```python\nfrom diffusers import {pipeline}\n\n{load}\n```\n"
+    )
+
+
+def _head_language(recipe: dict[str, Any], story: Story, name: str, base: str) -> str:
+    lora = recipe["model"]["lora"]
+    what = f"LoRA of rank {lora['rank']}" if lora else "All weights"
+    load = f'model = {name}.from_pretrained("{"path/to/" + base if lora else "path/to/this/folder"}")'
+    if lora:
+        load += '\nmodel = PeftModel.from_pretrained(model, "path/to/this/folder")'
+    imports = f"from transformers import {name}" + ("\nfrom peft import PeftModel" if lora else "")
+    return (
+        f"# {base}, tuned by {recipe['algorithm']['preset']}\n\n"
+        f"{what}, reinforcement fine-tuning: {story.last_step} steps, seed {recipe['run']['seed']}. Sampled "
+        f"at temperature {recipe['model']['temperature']:g}, evaluated greedily.\n\n"
+        f"```python\n{imports}\n\n{load}\n```\n"
     )
 
 

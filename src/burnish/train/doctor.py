@@ -20,7 +20,7 @@ from burnish.policies.denoising.policy import DenoisingPolicy
 from burnish.policies.load import load_policy, pick_device
 from burnish.recipes.schema import Recipe
 from burnish.rewards.reward import load_rewards
-from burnish.train import health
+from burnish.train import doctor_language, health
 from burnish.train.health import Finding
 from burnish.train.loop import Trainer
 from burnish.train.plan import plan
@@ -33,13 +33,20 @@ def diagnose(recipe: Recipe) -> Iterator[Finding]:
     """Findings in the order in which a run would meet the faults."""
     prompts = load_prompts(recipe.data.prompts, recipe.data.column, recipe.data.limit)
     rewards = load_rewards(recipe.rewards)
-    yield estimate_fits(plan(recipe).gigabytes, pick_device(recipe.run.device))
-    policy = load_policy(recipe.model, recipe.run.device, recipe.run.seed)
-    yield exact_times(policy)
-    yield same_images(policy, [prompt.text for prompt in prompts[:2]], recipe.evaluation.steps)
+    language = recipe.model.kind == "language"
+    if not language:
+        yield estimate_fits(plan(recipe).gigabytes, pick_device(recipe.run.device))
+    critic = recipe.algorithm.advantage.name == "gae"
+    policy = load_policy(recipe.model, recipe.run.device, recipe.run.seed, critic=critic)
+    if language:
+        yield from doctor_language.before_training(policy, prompts)
+    else:
+        yield exact_times(policy)
+        yield same_images(policy, [prompt.text for prompt in prompts[:2]], recipe.evaluation.steps)
     trainer = Trainer(recipe, policy, prompts, rewards)
     before = {name: value.detach().clone() for name, value in policy.parameters.items()}
-    yield adapter_bound(policy)
+    if not language:
+        yield adapter_bound(policy)
     metrics = trainer.step(1)
     yield trainer.noise_finding
     yield health.ratio_is_one(metrics["ratio_drift"], recipe.algorithm.objective.clip_low)
@@ -48,6 +55,9 @@ def diagnose(recipe: Recipe) -> Iterator[Finding]:
     yield groups_alive(metrics["dead_groups"], recipe.sampling.group_size)
     yield health.weights_moved(before, dict(policy.parameters), metrics["grad_norm"] > 0)
     yield health.ledger_balances(trainer.counters)
+    if language:
+        step = {**metrics, "rewards_B": trainer.last_rewards_B}
+        yield from doctor_language.after_a_step(policy, trainer.last_rollouts, step)
     yield reward_time(trainer.seconds)
     yield memory(policy.device)
     yield time_left(trainer.seconds["step"], recipe.train.steps, metrics["images_per_second"])

@@ -78,6 +78,8 @@ def plan(recipe: Recipe) -> Plan:
         ModelError: the folder is missing, or its configuration cannot be read.
     """
     settings, sampling = recipe.model, recipe.sampling
+    if settings.kind == "language":
+        raise ModelError("burnish plan estimates image models only; burnish doctor measures a language model")
     pipe, backbone = skeleton(settings)
     modules = {name: part for name, part in pipe.components.items() if isinstance(part, nn.Module)}
     counts = {name: sum(p.numel() for p in part.parameters()) for name, part in modules.items()}
