@@ -1,4 +1,4 @@
-"""sample, evaluate, score, serve-reward: pictures, and what they are worth."""
+"""sample, evaluate, score, serve-reward: pictures and answers, and what they are worth."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from burnish.cli.words import (
 
 
 def sample(rest: list[str]) -> None:
-    """Draw pictures with a model or a run."""
+    """Draw pictures, or write answers, with a model or a run."""
     parser = parser_of(
         sample, 'MODEL_OR_RUN ["PROMPT" …] [--prompts FILE] [--out DIR] [--count N] [--seed N] …'
     )
@@ -45,9 +45,8 @@ def sample(rest: list[str]) -> None:
         "steps": options.steps,
         "device": options.device,
     }
-    sample_to_folder(options.model, prompts, options.out, **settings)
-    total = len(prompts) * options.count
-    print(f"{total} picture{'s' if total > 1 else ''} in {options.out}")
+    total = len(sample_to_folder(options.model, prompts, options.out, **settings))
+    print(f"{total} sample{'s' if total > 1 else ''} in {options.out}")
 
 
 def evaluate(rest: list[str]) -> None:
@@ -55,10 +54,10 @@ def evaluate(rest: list[str]) -> None:
     parser = parser_of(evaluate, "MODEL_OR_RUN [--prompts SOURCE] [--reward NAME …] [--base] [--json] …")
     parser.add_argument("model", metavar="MODEL_OR_RUN")
     parser.add_argument(
-        "--prompts", default="scenes:test", help="scenes:SPLIT or a file (default: scenes:test)"
+        "--prompts", help="scenes:SPLIT, scenes-vqa:SPLIT or a file (default: the embedded world's test)"
     )
     parser.add_argument(
-        "--reward", action="append", metavar="NAME", help="repeatable (default: scenes_strict, scenes_graded)"
+        "--reward", action="append", metavar="NAME", help="repeatable (default: the embedded world's own)"
     )
     parser.add_argument("--count", type=at_least(1), default=256, help="prompts (default: 256)")
     parser.add_argument("--seed", type=at_least(0), default=1234)
@@ -72,7 +71,7 @@ def evaluate(rest: list[str]) -> None:
     rows = evaluate_model(
         options.model,
         prompts=options.prompts,
-        rewards=options.reward or ["scenes_strict", "scenes_graded"],
+        rewards=options.reward,
         count=options.count,
         seed=options.seed,
         steps=options.steps,

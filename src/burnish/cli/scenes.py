@@ -8,12 +8,13 @@ from burnish.cli.words import Parser, UsageError, at_least
 
 
 def scenes(rest: list[str]) -> None:
-    """The embedded world: `show PROMPT` draws it, `pretrain` and `preference` build the bundled models."""
-    actions = ("show", "pretrain", "preference")
+    """The embedded world: `show PROMPT` draws it, `pretrain`, `read` and `preference` build the bundled models."""
+    actions = ("show", "pretrain", "read", "preference")
     if not rest or rest[0] in ("-h", "--help"):
         print(
             'usage: burnish scenes show "PROMPT" … [--out FILE.png] [--seed N]\n'
             "       burnish scenes pretrain …      the text-to-image model\n"
+            "       burnish scenes read …          the vision-language model\n"
             "       burnish scenes preference …    the learned reward"
         )
         return
@@ -23,6 +24,11 @@ def scenes(rest: list[str]) -> None:
         from burnish.scenes.pretrain import main as pretrain
 
         pretrain(rest[1:])
+        return
+    if rest[0] == "read":
+        from burnish.scenes.warmup import main as read
+
+        read(rest[1:])
         return
     if rest[0] == "preference":
         from burnish.scenes.preference import main as preference

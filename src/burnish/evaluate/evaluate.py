@@ -17,6 +17,12 @@ from burnish.recipes.schema import Evaluation
 from burnish.rewards.reward import RewardSet, load_rewards
 from burnish.types import Prompt
 
+EMBEDDED = {
+    "denoising": ("scenes:test", ["scenes_strict", "scenes_graded"]),
+    "language": ("scenes-vqa:test", ["scenes_answer", "think_answer"]),
+}
+"""kind of policy -> the embedded world's prompts and rewards, where none are named."""
+
 ROWS = 64
 """Images in one forward where no recipe says how many."""
 
@@ -118,8 +124,8 @@ def load_weights(policy: Any, run: Path) -> int:
 def evaluate_model(
     model: str,
     *,
-    prompts: str,
-    rewards: list[str],
+    prompts: str | None,
+    rewards: list[str] | None,
     count: int,
     seed: int,
     steps: int,
@@ -128,6 +134,8 @@ def evaluate_model(
 ) -> list[dict[str, Any]]:
     """`burnish evaluate`: one row of numbers for one prompt set."""
     policy = open_model(model, device, base=base)
-    scorer = load_rewards(rewards)
+    source, own = EMBEDDED[policy.kind]
+    prompts = prompts or source
+    scorer = load_rewards(rewards or own)
     fields, _ = evaluate(policy, evaluation_set(prompts, count, seed), scorer, steps=steps, rows=ROWS)
     return [{"model": model, "base": base, **fields}]

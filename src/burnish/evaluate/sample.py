@@ -1,22 +1,23 @@
-"""`burnish sample`: images of a model or a run, each with its prompt beside it."""
+"""`burnish sample`: images or answers of a model or a run, each with its prompt beside it."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
 from burnish.errors import RunError
 from burnish.evaluate.evaluate import open_model
-from burnish.types import Prompt
+from burnish.types import Completion, Prompt
 
 ROWS = 32
 
 
 def sample_to_folder(
     model: str, prompts: list[Prompt], out: Path, *, count: int, seed: int, steps: int, device: str
-) -> list[Path]:
+) -> list[Any]:
     """Writes `count` PNGs a prompt into `out`, and `prompts.jsonl` with file, prompt and seed of each,
     beside the prompt's other columns.
 
@@ -30,6 +31,8 @@ def sample_to_folder(
         raise RunError(f"{out} already holds samples; choose another --out")
     policy = open_model(model, device)
     jobs = [(prompt, seed + i) for prompt in prompts for i in range(count)]
+    if policy.kind == "language":
+        return _answers(policy, jobs, out)
     images = policy.generate([p.text for p, _ in jobs], steps, seeds=[s for _, s in jobs], rows=ROWS)
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -44,3 +47,24 @@ def sample_to_folder(
     except OSError as problem:
         raise RunError(f"{out} cannot be written ({problem.strerror}); choose another --out") from problem
     return paths
+
+
+def _answers(policy: Any, jobs: list[tuple[Prompt, int]], out: Path) -> list[Completion]:
+    """Writes `prompts.jsonl` with the sampled completion of each job; a seed's draws are its own."""
+    found = [
+        policy.answer([prompt], rows=1, temperature=policy.temperature, seed=seed)[0] for prompt, seed in jobs
+    ]
+    lines = [
+        json.dumps(
+            {**prompt.columns, "prompt": prompt.text, "completion": done.text, "seed": seed},
+            ensure_ascii=False,
+            default=str,
+        )
+        for (prompt, seed), done in zip(jobs, found, strict=True)
+    ]
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / "prompts.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    except OSError as problem:
+        raise RunError(f"{out} cannot be written ({problem.strerror}); choose another --out") from problem
+    return found
