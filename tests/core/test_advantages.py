@@ -260,3 +260,22 @@ def test_reinforce_pp_credits_easy_prompts_where_the_groupwise_do_not() -> None:
     assert advantages.batch_std(reward, group).tolist() == [0.0] * 5
     found = advantages.reinforce_pp(reward, group, eps=0.0)
     assert found.tolist() == [1.0, 1.0, -1.0, -1.0, 0.0]
+
+
+def test_remax_by_hand() -> None:
+    reward = torch.tensor([1.0, 0.5, nan, 3.0, -inf])
+    baseline = torch.tensor([0.25, 0.5, 1.0, nan, 1.0])
+    assert advantages.remax(reward, baseline).tolist() == [0.75, 0, 0, 0, 0]
+
+
+def test_remax_does_not_bias_the_gradient() -> None:
+    """Over all actions of a small policy, with any baseline: the gradient of the expected reward."""
+    reward = torch.tensor([1.0, -2.0, 0.5], dtype=torch.float64)
+    for baseline in (0.0, 1.0, -3.0):
+        logits = torch.tensor([0.3, -0.1, 0.8], dtype=torch.float64, requires_grad=True)
+        probability = logits.softmax(0)
+        credit = advantages.remax(reward, torch.full_like(reward, baseline))
+        surrogate = (probability.detach() * credit * probability.log()).sum()
+        (found,) = torch.autograd.grad(surrogate, logits, retain_graph=True)
+        (expected,) = torch.autograd.grad((probability * reward).sum(), logits)
+        torch.testing.assert_close(found, expected)

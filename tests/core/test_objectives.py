@@ -1,13 +1,13 @@
 from __future__ import annotations
 
-from math import log, nan
+from math import log, nan, prod
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from burnish.core import objectives, ratios
+from burnish.core import objectives, ratios, units
 
 
 def test_clip_by_hand() -> None:
@@ -60,7 +60,7 @@ def test_log_ratios_want_two_axes() -> None:
         objectives.clip_mask(torch.zeros(3), torch.zeros(3), 0.1)
 
 
-@pytest.mark.parametrize("name", ["clip", "dual_clip", "cispo", "sapo"])
+@pytest.mark.parametrize("name", ["clip", "dual_clip", "cispo", "sapo", "gmpo"])
 @pytest.mark.parametrize("low", [0.2, 1e-4, 5e-5])
 def test_gradient_at_ratio_one_is_the_policy_gradient(low: float, name: str) -> None:
     """At equal policies the loss's gradient is -A times that of the log-probability."""
@@ -204,3 +204,103 @@ def test_sapos_gate_never_exceeds_the_plain_gradient(x: float, advantage: float)
     assert log_ratio.grad is not None
     plain = abs(advantage) * torch.tensor(x, dtype=torch.float64).exp().item()
     assert abs(log_ratio.grad.item()) <= plain * (1 + 1e-9)
+
+
+def _gmpo(log_ratio: torch.Tensor, advantage: torch.Tensor, low: float, high: float | None) -> torch.Tensor:
+    """As a trainer calls it: one unit a rollout."""
+    limited = objectives.BEFORE_POOLING["gmpo"](log_ratio, advantage, low=low, high=high)
+    pooled, _ = units.pool(limited, units.sequence(log_ratio.shape[1]))
+    return objectives.OBJECTIVES["gmpo"](pooled, advantage, low=low, high=high)
+
+
+def test_sign_aware_clip_by_hand() -> None:
+    log_ratio = torch.tensor([[1.5, 1.1, 0.5]] * 2).log()
+    found = objectives.sign_aware_clip(log_ratio, torch.tensor([2.0, -2.0]), low=0.2)
+    torch.testing.assert_close(found.exp(), torch.tensor([[1.2, 1.1, 0.5], [1.5, 1.1, 0.8]]))
+    found = objectives.sign_aware_clip(log_ratio, torch.tensor([0.0, -1.0]), low=0.4, high=0.05)
+    torch.testing.assert_close(found.exp(), torch.tensor([[1.05, 1.05, 0.5], [1.5, 1.1, 0.6]]))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.floats(-1, 1), min_size=1, max_size=8),
+    st.floats(-3, 3),
+    st.floats(0.01, 0.5),
+    st.none() | st.floats(0.01, 0.8),
+)
+def test_gmpo_is_the_geometric_mean_of_pessimistic_ratios(
+    values: list[float], advantage: float, low: float, high: float | None
+) -> None:
+    """The paper's formula token by token: min(ρ·sign, clip(ρ)·sign)·sign under an n-th root, times A."""
+    log_ratio = torch.tensor([values], dtype=torch.float64)
+    sign = 1 if advantage >= 0 else -1
+    top = 1 + (low if high is None else high)
+    each = [sign * min(sign * rho, sign * min(max(rho, 1 - low), top)) for rho in log_ratio[0].exp().tolist()]
+    found = _gmpo(log_ratio, torch.tensor([advantage], dtype=torch.float64), low, high)
+    assert found.item() == pytest.approx(-advantage * prod(each) ** (1 / len(each)), rel=1e-9)
+
+
+def test_gmpos_gradient_at_ratio_one_is_grpos() -> None:
+    torch.manual_seed(0)
+    advantage = torch.randn(5)
+    one, two = (torch.zeros(5, 4, requires_grad=True) for _ in range(2))
+    objectives.reduce_mean(_gmpo(one, advantage, 0.2, None), torch.ones(5, 1).bool()).backward()
+    objectives.reduce_mean(objectives.clip(two, advantage, low=0.2), torch.ones(5, 4).bool()).backward()
+    torch.testing.assert_close(one.grad, two.grad)
+
+
+def test_gmpo_gives_no_gradient_to_the_tokens_that_are_clipped_and_some_to_the_others() -> None:
+    log_ratio = torch.tensor([[1.5, 1.0, 0.5], [1.5, 1.0, 0.5]]).log().requires_grad_()
+    _gmpo(log_ratio, torch.tensor([1.0, -1.0]), 0.2, None).sum().backward()
+    assert log_ratio.grad is not None
+    assert (log_ratio.grad == 0).tolist() == [[True, False, False], [False, False, True]]
+
+
+def test_reduce_tokens_and_constant_by_hand() -> None:
+    loss = torch.tensor([[1.0, 3.0], [5.0, nan], [nan, nan]])
+    mask = torch.tensor([[True, True], [True, False], [False, False]])
+    # 9 over three units; 9 over two rollouts that may have four units each.
+    assert objectives.reduce_tokens(loss, mask).item() == 3
+    assert objectives.reduce_tokens(loss, mask, denominator=6).item() == 1.5
+    assert objectives.reduce_constant(loss, mask, length=4).item() == 1.125
+    assert objectives.reduce_constant(loss, mask, denominator=3, length=4).item() == 0.75
+
+
+def _reduce(name: str, loss: torch.Tensor, mask: torch.Tensor, denominator: int | None) -> torch.Tensor:
+    more = {"length": 10} if name == "constant" else {}
+    return objectives.REDUCTIONS[name](loss, mask, denominator, **more)
+
+
+@pytest.mark.parametrize("name", list(objectives.REDUCTIONS))
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 999), size=st.integers(1, 7))
+def test_every_reduction_adds_up_over_micro_batches(name: str, seed: int, size: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    loss = torch.randn(7, 4, dtype=torch.float64, generator=generator)
+    mask = torch.rand(7, 4, generator=generator) > 0.4
+    mask[0, 0], mask[3] = True, False
+    whole = _reduce(name, loss, mask, None)
+    counted = int(mask.sum() if name == "decisions" else mask.any(1).sum())
+    parts = [_reduce(name, loss[p], mask[p], counted) for p in torch.arange(7).split(size)]
+    torch.testing.assert_close(torch.stack(parts).sum(), whole, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", list(objectives.REDUCTIONS))
+def test_every_reduction_of_nothing_is_zero(name: str) -> None:
+    nothing = torch.full((2, 3), nan, requires_grad=True)
+    value = _reduce(name, nothing, torch.zeros(2, 3, dtype=torch.bool), None)
+    value.backward()
+    assert value.item() == 0
+    assert nothing.grad is not None
+    assert not nothing.grad.any()
+
+
+def test_what_a_unit_weighs_under_each_reduction() -> None:
+    """A rollout of one unit beside one of four, of at most ten."""
+    mask = torch.tensor([[True, False, False, False], [True] * 4])
+    expected = {"rollouts": (1 / 2, 1 / 8), "decisions": (1 / 5, 1 / 5), "constant": (1 / 20, 1 / 20)}
+    assert expected.keys() == objectives.REDUCTIONS.keys()
+    for name, (short, long) in expected.items():
+        loss = torch.ones(2, 4, requires_grad=True)
+        _reduce(name, loss, mask, None).backward()
+        torch.testing.assert_close(loss.grad, mask * torch.tensor([[short], [long]]))

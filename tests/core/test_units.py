@@ -99,6 +99,43 @@ def test_pool_takes_a_map_for_each_rollout() -> None:
     assert present.all()
 
 
+def test_segments_by_hand() -> None:
+    boundary = torch.tensor([[0, 1, 0, 0, 1, 0], [1, 1, 0, 1, 1, 1], [0, 0, 0, 0, 0, 0]]).bool()
+    mask = torch.tensor([[1, 1, 1, 1, 1, 1], [1, 1, 1, 0, 0, 0], [1, 1, 0, 0, 0, 0]]).bool()
+    found = units.segments(boundary, mask)
+    assert found.dtype == torch.long
+    assert found.tolist() == [[0, 0, 1, 1, 1, 2], [0, 1, 2, 2, 2, 2], [0, 0, 0, 0, 0, 0]]
+    ended = units.segments(torch.tensor([[False, True, False]]), torch.tensor([[True, True, False]]))
+    assert ended.tolist() == [[0, 0, 0]]  # padding after the last boundary opens no unit
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 999), st.integers(1, 10))
+def test_pool_of_segments_is_the_mean_of_each(seed: int, steps: int) -> None:
+    """Against a walk over the decisions, rollouts of several lengths."""
+    generator = torch.Generator().manual_seed(seed)
+    boundary = torch.rand(3, steps, generator=generator) > 0.6
+    mask = torch.arange(steps) < torch.randint(0, steps + 1, (3, 1), generator=generator)
+    log_ratio = torch.randn(3, steps, dtype=torch.float64, generator=generator)
+    value, present = units.pool(log_ratio.masked_fill(~mask, nan), units.segments(boundary, mask), mask)
+    for i in range(3):
+        pieces: list[list[float]] = [[]]
+        for t in range(int(mask[i].sum())):
+            pieces[-1].append(log_ratio[i, t].item())
+            if boundary[i, t]:
+                pieces.append([])
+        expected = [sum(piece) / len(piece) for piece in pieces if piece]
+        assert present[i].sum() == len(expected)
+        assert present[i, : len(expected)].all()
+        assert value[i, : len(expected)].tolist() == pytest.approx(expected)
+
+
+def test_segments_of_every_and_of_no_boundary_are_the_decision_and_the_sequence() -> None:
+    everywhere = torch.ones(2, 5).bool()
+    assert torch.equal(units.segments(everywhere, everywhere), units.decision(5).expand(2, 5))
+    assert torch.equal(units.segments(~everywhere, everywhere), units.sequence(5).expand(2, 5))
+
+
 def _loss(log_ratio: torch.Tensor, unit: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
     pooled, present = units.pool(log_ratio, unit, mask)
     advantage = torch.tensor([1.0, -0.5, 2.0], dtype=torch.float64)

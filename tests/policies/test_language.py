@@ -64,7 +64,7 @@ def test_padding_does_not_matter(policy: LanguagePolicy, rollouts: Rollouts) -> 
 def test_what_was_sampled_is_what_is_scored(policy: LanguagePolicy, rollouts: Rollouts) -> None:
     log_ratio, _ = policy.evaluate(rollouts, EVERYONE, rows=12)
     assert log_ratio.abs().max() < 1e-6
-    assert rollouts.numbers["engine_mismatch"] < 2e-6
+    assert rollouts.numbers["engine/largest"] < 2e-6
 
 
 def test_scoring_after_generation_equals_a_fresh_copy(

@@ -117,6 +117,25 @@ def test_the_divergence_in_the_reward_is_taken_off_it(language_run: list[str]) -
     assert torch.allclose(spent - still, wanted, atol=1e-4)
 
 
+def test_a_correction_weighs_tokens_by_the_two_engines(language_run: list[str]) -> None:
+    """Truncated weights, against a loss written by hand."""
+    made = trainer(language_run, "algorithm.correction={name: truncate, cap: 1.5}")
+    rollouts, _, _ = made._batch(1)
+    odd = type(rollouts)(
+        **{**vars(rollouts), "sampled_log_prob_BT": rollouts.log_prob_BT - torch.linspace(-1, 1, 8)}
+    )
+    advantage, mask = torch.linspace(-1, 2, len(rollouts)), rollouts.mask_BT
+    credit = Credit(advantage, torch.arange(mask.shape[1]), mask, len(rollouts))
+    accumulate(made.policy, odd, credit, made.recipe.algorithm, 64)
+    ours = gradient(made)
+    made.policy.model.zero_grad(set_to_none=True)
+    log_prob, _ = made.policy.score(rollouts, torch.arange(len(rollouts)))
+    weight = torch.linspace(-1, 1, 8).exp().clamp(max=1.5)
+    surrogate = -weight * advantage[:, None] * (log_prob - log_prob.detach()).exp()
+    AVERAGES["rollouts"](surrogate, mask.float()).backward()
+    assert torch.allclose(ours, gradient(made), atol=2e-6)
+
+
 def test_refill_replaces_groups_without_signal(language_run: list[str], tmp_path: Path) -> None:
     reward = tmp_path / "some.py"
     reward.write_text(

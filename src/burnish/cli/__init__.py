@@ -71,7 +71,12 @@ def _run(arguments: list[str]) -> int:
 
 
 def _overview() -> str:
-    lines = ["usage: burnish COMMAND …", "", "Reinforcement-learning post-training of image models.", ""]
+    lines = [
+        "usage: burnish COMMAND …",
+        "",
+        "Reinforcement-learning post-training of models that make images or read them.",
+        "",
+    ]
     lines += [f"  {name:12} {_summary(function)}" for name, function in COMMANDS.items()]
     lines += ["", "burnish COMMAND --help explains a command. A first run:  burnish train scenes"]
     return "\n".join(lines)

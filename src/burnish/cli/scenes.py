@@ -8,7 +8,7 @@ from burnish.cli.words import Parser, UsageError, at_least
 
 
 def scenes(rest: list[str]) -> None:
-    """The embedded world: `show PROMPT` draws it, `pretrain`, `read` and `preference` build the bundled models."""
+    """The embedded world: `show` draws it; `pretrain`, `read` and `preference` build the bundled models."""
     actions = ("show", "pretrain", "read", "preference")
     if not rest or rest[0] in ("-h", "--help"):
         print(

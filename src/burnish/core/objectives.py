@@ -93,7 +93,7 @@ def sapo(
 def sign_aware_clip(
     log_ratio_BT: Tensor, advantage: Tensor, *, low: float, high: float | None = None
 ) -> Tensor:
-    """The log-ratio of each decision, clipped on the side where PPO clips: above for A > 0, below for A < 0.
+    """The log-ratio of each decision, clipped on the side where PPO clips: above for A ≥ 0, below for A < 0.
 
     GMPO (2507.20673, eq. 4) clips every token so before it takes the geometric mean.
 
@@ -106,7 +106,7 @@ def sign_aware_clip(
     advantage_BT = _per_unit(advantage, log_ratio_BT)
     above_BT = log_ratio_BT.clamp(max=log(_above(low, high)))
     below_BT = log_ratio_BT.clamp(min=log(1 - low))
-    return torch.where(advantage_BT > 0, above_BT, below_BT)
+    return torch.where(advantage_BT >= 0, above_BT, below_BT)
 
 
 def gmpo(log_ratio_BU: Tensor, advantage: Tensor, *, low: float, high: float | None = None) -> Tensor:
@@ -180,3 +180,11 @@ def reduce_constant(
     """
     total = torch.where(mask_BU, loss_BU, torch.zeros_like(loss_BU)).sum() / length
     return total / (mask_BU.any(1).sum().clamp(min=1) if denominator is None else denominator)
+
+
+REDUCTIONS: dict[str, Callable[..., Tensor]] = {
+    "rollouts": reduce_mean,
+    "decisions": reduce_tokens,
+    "constant": reduce_constant,
+}
+"""How losses are averaged: f(loss_BU, mask_BU, denominator); `constant` needs `length` too."""

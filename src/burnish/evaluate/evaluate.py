@@ -64,7 +64,7 @@ def evaluation_sets(settings: Evaluation) -> list[EvaluationSet]:
 
 
 def evaluate(
-    policy: Any, chosen: EvaluationSet, rewards: RewardSet, *, steps: int, rows: int
+    policy: Any, chosen: EvaluationSet, rewards: RewardSet, *, steps: int, rows: int, greedy: bool = True
 ) -> tuple[dict[str, Any], Any]:
     """Mean and standard error of every reward on one set.
 
@@ -72,7 +72,7 @@ def evaluate(
         Fields `set`, `count`, and per reward NAME: `NAME`, `NAME/se`, `NAME/unscored`; and what they were
         measured on: uint8 images [N, H, W, 3] or N completions.
     """
-    images = policy.respond(chosen.prompts, steps=steps, seeds=chosen.seeds, rows=rows)
+    images = policy.respond(chosen.prompts, steps=steps, seeds=chosen.seeds, rows=rows, greedy=greedy)
     scores = rewards.score(images, chosen.prompts)
     fields: dict[str, Any] = {"set": chosen.name, "count": len(images)}
     for name, values in scores.by_name.items():

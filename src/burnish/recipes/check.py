@@ -22,6 +22,7 @@ def _image(recipe: Recipe) -> Iterator[str]:
     for_language = {
         "advantage.name gae": algorithm.advantage.name == "gae",
         f"divergence.name {algorithm.divergence.name}": algorithm.divergence.name in ("k1", "k2", "k3"),
+        f"correction.name {algorithm.correction.name}": algorithm.correction.name != "none",
     }
     for words, asked in for_language.items():
         if asked:

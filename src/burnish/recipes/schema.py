@@ -236,6 +236,13 @@ class Divergence(Section):
     )
 
 
+class Correction(Section):
+    """Language models: weights for tokens that the rollouts' engine draws with other odds than training."""
+
+    name: Literal["none", "truncate", "mask", "sequence_truncate", "sequence_mask"] = "none"
+    cap: float = Field(default=3.0, ge=1, description="Largest weight.")
+
+
 class Algorithm(Section):
     """A method: one member of each axis. The preset's row fills what is not written."""
 
@@ -244,6 +251,7 @@ class Algorithm(Section):
     unit: Unit = Unit()
     objective: Objective = Objective()
     divergence: Divergence = Divergence()
+    correction: Correction = Correction()
 
     @model_validator(mode="before")
     @classmethod
@@ -281,7 +289,10 @@ class Evaluation(Section):
     reward: list[Reward] = Field(default=[Reward(name="scenes_strict"), Reward(name="scenes_graded")])
     every: int = Field(default=20, ge=1, description="Training steps between evaluations.")
     count: int = Field(default=512, ge=1, description="Prompts per set.")
-    steps: int = Field(default=10, ge=1, description="ODE steps.")
+    steps: int = Field(default=10, ge=1, description="ODE steps of an image.")
+    greedy: bool = Field(
+        default=True, description="Language models: the likeliest tokens, or draws that the seed fixes."
+    )
     seed: int = Field(default=1234, ge=0)
     pictures: int = Field(default=12, ge=0, description="Fixed prompts drawn in the grids.")
 

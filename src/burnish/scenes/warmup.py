@@ -10,9 +10,11 @@ import argparse
 import copy
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -71,6 +73,17 @@ def encode(batch: list[Question], words: Any, pictures: Any, *, answered: bool) 
     return inputs
 
 
+def spoiled(batch: list[Question], share: float, seed: int) -> list[Question]:
+    """The batch with the answers of a share of its rows exchanged within their task: careless data."""
+    rng = np.random.default_rng(seed)
+    found = list(batch)
+    for i, question in enumerate(batch):
+        if rng.random() < share:
+            same = [other.answer for other in batch if other.task == question.task]
+            found[i] = replace(question, answer=same[rng.integers(len(same))])
+    return found
+
+
 @torch.no_grad()
 def answers(model: Any, words: Any, pictures: Any, asked: list[Question], *, greedy: bool) -> list[str]:
     """The model's completions."""
@@ -104,7 +117,10 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int, default=1500, help="at most so many steps")
-    parser.add_argument("--stop", type=float, default=0.45, help="accuracy at which to stop")
+    parser.add_argument("--stop", type=float, default=0.45, help="sampled accuracy at which to stop")
+    parser.add_argument(
+        "--noise", type=float, default=0.0, help="share of rows with the answer of another question"
+    )
     parser.add_argument("--every", type=int, default=100, help="steps between tests")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--lr", type=float, default=2e-3)
@@ -126,7 +142,7 @@ def main(argv: list[str] | None = None) -> int:
     began = time.perf_counter()
     for step in range(1, settings.steps + 1):
         batch = questions("train", settings.batch, seed=step + 10 * settings.steps * settings.seed)
-        inputs = encode(batch, words, pictures, answered=True)
+        inputs = encode(spoiled(batch, settings.noise, step), words, pictures, answered=True)
         warm, left = min(1.0, step / 100), min(1.0, 1.25 * (1 - step / (settings.steps + 1)))
         for group in optimizer.param_groups:
             group["lr"] = settings.lr * warm * left
@@ -137,7 +153,7 @@ def main(argv: list[str] | None = None) -> int:
         optimizer.step()
         if step % settings.every == 0 or step == settings.steps:
             model.eval()
-            shown = accuracy(model, words, pictures, "test", 125)
+            shown = accuracy(model, words, pictures, "test", 250, greedy=False)
             model.train()
             facts = {"step": step, "loss": round(loss.item(), 4), **shown}
             print(json.dumps({**facts, "seconds": round(time.perf_counter() - began)}), flush=True)
@@ -154,7 +170,7 @@ def save(model: Any, words: Any, pictures: Any, step: int, settings: argparse.Na
         for split in ("test", "ood", "total")
         for how in ("greedy", "sampled")
     }
-    names = ("seed", "steps", "stop", "every", "batch", "lr")
+    names = ("seed", "steps", "stop", "noise", "every", "batch", "lr")
     command = f"burnish scenes read --out FOLDER {' '.join(f'--{n} {getattr(settings, n)}' for n in names)}"
     parameters = sum(p.numel() for p in model.parameters()) / 1e6
     facts = {"step": step, "parameters": parameters, "command": command, "accuracy": splits}

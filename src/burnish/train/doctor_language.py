@@ -10,6 +10,7 @@ from torch import Tensor
 
 from burnish.policies.language.policy import LanguagePolicy
 from burnish.policies.language.rollouts import Rollouts
+from burnish.rewards.text.shaping import repeated
 from burnish.train.health import Finding
 from burnish.types import Completion, Prompt
 
@@ -78,7 +79,7 @@ def padding_invariant(policy: LanguagePolicy, rollouts: Rollouts) -> Finding:
 
 def engine_agrees(policy: LanguagePolicy, rollouts: Rollouts) -> Finding:
     """Generation and scoring are one distribution: temperature, banned tokens and cache."""
-    drift = rollouts.numbers["engine_mismatch"]
+    drift = rollouts.numbers["engine/largest"]
     ok = drift <= DRIFT[policy.dtype]
     message = f"generation and scoring differ by at most {drift:.1e} at temperature {policy.temperature:g}"
     if not ok:
@@ -127,12 +128,7 @@ def length_pays_not(outputs: list[Completion], reward_B: Tensor) -> Finding:
 
 def repetition(outputs: list[Completion]) -> Finding:
     """Completions do not repeat themselves."""
-    shares = []
-    for output in outputs:
-        words = output.text.split()
-        runs = list(zip(words, words[1:], words[2:], strict=False))
-        shares.append(1 - len(set(runs)) / len(runs) if runs else 0.0)
-    share = sum(shares) / max(1, len(shares))
+    share = sum(repeated(output.text, 3) for output in outputs) / max(1, len(outputs))
     ok = share < 0.5
     message = f"{share:.0%} of the three-word runs came before in their completion"
     if not ok:

@@ -227,7 +227,9 @@ class Trainer:
         keep_BT = keep_BT & reward_B.isfinite()[:, None]
         settings = self.recipe.algorithm.advantage
         waiting = settings.name == "gae" and step <= settings.value_warmup
-        return Credit(advantage_B, unit_T, keep_BT, max(1, scored), return_BT, 0.0 if waiting else 1.0)
+        longest = self.recipe.model.max_new_tokens if self.recipe.model.kind == "language" else None
+        weight = 0.0 if waiting else 1.0
+        return Credit(advantage_B, unit_T, keep_BT, max(1, scored), return_BT, weight, longest)
 
     def _update(self, step: int, rollouts: Any, credit: Credit) -> Metrics:
         """`train.updates` optimiser steps, each on its share of the groups."""

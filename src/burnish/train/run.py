@@ -180,7 +180,12 @@ class Session:
         for number, chosen in enumerate(self.sets):
             with self._averaged():
                 fields, outputs = evaluate(
-                    self.policy, chosen, self.judges, steps=settings.steps, rows=self.recipe.sampling.rows
+                    self.policy,
+                    chosen,
+                    self.judges,
+                    steps=settings.steps,
+                    rows=self.recipe.sampling.rows,
+                    greedy=settings.greedy,
                 )
             texts = [prompt.text for prompt in chosen.prompts]
             if self.policy.kind == "language":

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from burnish.core import critic, diagnostics, objectives, units
+from burnish.core import corrections, critic, diagnostics, objectives, units
 from burnish.recipes.schema import Algorithm
 
 NUMBERS = ("loss", "clip_fraction", "approximate_kl", "effective_sample_size", "ratio_drift", "divergence")
@@ -31,6 +31,7 @@ class Credit:
         denominator: rollouts the loss is averaged over, whether or not they have a gradient.
         return_BT: what the critic should have said, float32 [B, T]; None without one.
         policy_weight: 0 while the critic alone learns.
+        longest: decisions of the longest possible rollout; None: T.
     """
 
     advantage_B: Tensor
@@ -39,6 +40,7 @@ class Credit:
     denominator: int
     return_BT: Tensor | None = None
     policy_weight: float = 1.0
+    longest: int | None = None
 
     def shares(self, group_B: Tensor, count: int) -> list[Credit]:
         """This credit cut into `count` parts by whole groups; a part sees only its own rollouts."""
@@ -91,6 +93,15 @@ def accumulate(
             limit = objectives.BEFORE_POOLING[objective.name]
             log_ratio_BT = limit(log_ratio_BT, advantage, low=low, high=high)
         log_ratio_BU, mask_BU = units.pool(log_ratio_BT, unit, keep_BT)
+        if algorithm.correction.name != "none":
+            weigh = corrections.CORRECTIONS[algorithm.correction.name]
+            weight_BT = weigh(
+                rollouts.log_weight_BT[part].to(place),
+                rollouts.mask_BT[part].to(place),
+                algorithm.correction.cap,
+            )
+            advantage = advantage[:, None] if advantage.ndim == 1 else advantage
+            advantage = advantage * weight_BT
         if advantage.ndim == 2:
             advantage = units.pool(advantage, unit, keep_BT)[0]
         loss_BU = objectives.OBJECTIVES[objective.name](log_ratio_BU, advantage, low=low, high=high)
@@ -131,12 +142,10 @@ def accumulate(
 
 def _mean(loss_BU: Tensor, mask_BU: Tensor, credit: Credit, average: str) -> Tensor:
     """The recipe's average of the batch, of which these rollouts are a part."""
-    if average == "rollouts":
-        return objectives.reduce_mean(loss_BU, mask_BU, denominator=credit.denominator)
+    more: dict[str, int] = {"denominator": credit.denominator}
     if average == "decisions":
         ones = torch.ones(credit.keep_BT.shape)
-        whole = int(units.pool(ones, credit.unit_T, credit.keep_BT)[1].sum())
-        return objectives.reduce_tokens(loss_BU, mask_BU, denominator=whole)
-    return objectives.reduce_constant(
-        loss_BU, mask_BU, denominator=credit.denominator, length=loss_BU.shape[1]
-    )
+        more["denominator"] = int(units.pool(ones, credit.unit_T, credit.keep_BT)[1].sum())
+    if average == "constant":
+        more["length"] = credit.longest or credit.keep_BT.shape[1]
+    return objectives.REDUCTIONS[average](loss_BU, mask_BU, **more)

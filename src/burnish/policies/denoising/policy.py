@@ -105,8 +105,10 @@ class DenoisingPolicy:
         """The images, uint8 [B, H, W, 3]."""
         return self.decode(rollouts.final_B, rows)
 
-    def respond(self, prompts: list[Prompt], *, steps: int, seeds: list[int], rows: int) -> np.ndarray:
-        """One image a prompt, deterministic: uint8 [P, H, W, 3]."""
+    def respond(
+        self, prompts: list[Prompt], *, steps: int, seeds: list[int], rows: int, greedy: bool = True
+    ) -> np.ndarray:
+        """One image a prompt, deterministic, so always greedy: uint8 [P, H, W, 3]."""
         return self.generate([prompt.text for prompt in prompts], steps, seeds=seeds, rows=rows)
 
     def save(self, folder: Path) -> None:
@@ -175,11 +177,9 @@ class DenoisingPolicy:
         parts = []
         for start in range(0, len(latents), rows):
             part = slice(start, start + rows)
+            mine = {key: value[part] for key, value in condition.items()}
             with self._autocast():
-                predicted = self._guided(
-                    latents[part], time_B[part], {key: value[part] for key, value in condition.items()}
-                )
-            parts.append(predicted)
+                parts.append(self._guided(latents[part], time_B[part], mine))
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
     def _guided(self, latents: Tensor, time_B: Tensor, condition: Condition) -> Tensor:

@@ -268,9 +268,11 @@ class LanguagePolicy:
                 found.append(self._text(token_T[:stop], bool(len(ended))))
         return found
 
-    def respond(self, prompts: list[Prompt], *, steps: int, seeds: list[int], rows: int) -> list[Completion]:
-        """One greedy completion a prompt; `steps` and `seeds` are for models that make images."""
-        return self.answer(prompts, rows=rows)
+    def respond(
+        self, prompts: list[Prompt], *, steps: int, seeds: list[int], rows: int, greedy: bool = True
+    ) -> list[Completion]:
+        """One completion a prompt, greedy or drawn; `steps` is for models that make images."""
+        return self.answer(prompts, rows=rows, temperature=0.0 if greedy else self.temperature, seed=seeds[0])
 
     def remember_reference(self) -> None:
         """Keeps today's weights as the reference of the divergence (LoRA needs no copy)."""

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from burnish.core import units
+from burnish.core.corrections import mismatch
 from burnish.policies.language.prompts import Encoded
 from burnish.recipes.schema import Unit
 
@@ -46,13 +47,17 @@ class Rollouts:
 
     @property
     def numbers(self) -> dict[str, float]:
-        """Mean length in tokens, share cut off, and how far generation is from the scoring pass."""
-        drift_BT = (self.log_prob_BT - self.sampled_log_prob_BT).abs()
+        """Mean length in tokens, share cut off, and how far generation is from scoring (`engine/…`)."""
         return {
             "completion_length": self.mask_BT.sum(1).float().mean().item(),
             "truncated": 1 - self.complete_B.float().mean().item(),
-            "engine_mismatch": drift_BT[self.mask_BT].max().item(),
+            **{f"engine/{name}": value for name, value in mismatch(self.log_weight_BT, self.mask_BT).items()},
         }
+
+    @property
+    def log_weight_BT(self) -> Tensor:
+        """log of the training's over the generation's probability of each token (old weights both)."""
+        return self.log_prob_BT - self.sampled_log_prob_BT
 
     @property
     def choice_BT(self) -> Tensor:

@@ -2,30 +2,35 @@
 
 Frames: `pixels` of the original picture, `resized` (pixels after the processor's resize; columns
 `resized_width` and `resized_height`), `thousand` (0 to 1000 of each side), `unit` (0 to 1). Qwen2.5-VL says
-`resized`, Qwen2-VL and Qwen3-VL `thousand`.
+`resized`, Qwen2-VL and Qwen3-VL `thousand`. The size of the original picture is in the columns `width` and
+`height`, else that of the prompt's first picture.
 """
 
 from __future__ import annotations
 
+import json
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from burnish.errors import RewardError
-from burnish.rewards.text.match import Reward, judged
+from burnish.rewards.text.match import Reward, judged, unreadable
 from burnish.types import Prompt
 
-_NUMBER = r"-?\d{1,7}(?:\.\d{1,9})?"
-_BOX = re.compile(rf"[\[(]?\s*({_NUMBER})\s*,\s*({_NUMBER})\s*,\s*({_NUMBER})\s*,\s*({_NUMBER})\s*[\])]?")
-_POINT = re.compile(rf"[\[(]?\s*({_NUMBER})\s*,\s*({_NUMBER})\s*[\])]?")
+_NUMBER = r"\s*(-?\d{1,7}(?:\.\d{1,9})?)\s*"
+_BOX = re.compile(rf"[\[(]?{_NUMBER},{_NUMBER}(?:,|\),\s*\(){_NUMBER},{_NUMBER}[\])]?")
+_POINT = re.compile(rf"[\[(]?{_NUMBER},{_NUMBER}[\])]?")
+_FENCE = re.compile(r"```(?:json)?\s*(.*?)\s*```", re.DOTALL)
 FRAMES = ("pixels", "resized", "thousand", "unit")
+KEYS = ("bbox_2d", "bbox", "box", "point_2d", "point")
+"""Where a written object has its box or point."""
 Box = tuple[float, float, float, float]
 
 
 def box_iou(
     frame: str,
-    truth_frame: str = "pixels",
+    truth_frame: str,
     threshold: float = 0.0,
     where: str = "answer",
     column: str | None = None,
@@ -38,58 +43,84 @@ def box_iou(
         frame: of the model's boxes.
         truth_frame: of the right ones.
         threshold: IoU below it earns 0.
-        where: `answer`, `boxed` or `whole`.
+        where: `answer`, `boxed`, `last` or `whole`.
         column: of the right box, a list of four numbers or its text.
     """
-    _known(frame, truth_frame)
+    check_frames(frame, truth_frame)
 
     def same(said: str, right: Any, prompt: Prompt) -> float:
         a, b = read_box(said), read_box(right)
         if b is None:
-            raise RewardError(f"the right box {right!r} of {prompt.text[:40]!r} is not [x1, y1, x2, y2]")
+            raise unreadable(right, prompt, "a box [x1, y1, x2, y2]")
         if a is None:
             return 0.0
-        overlap = iou(_scaled(a, frame, prompt), _scaled(b, truth_frame, prompt))
+        overlap = iou(scaled(a, frame, prompt), scaled(b, truth_frame, prompt))
         return overlap if overlap >= threshold else 0.0
 
     return judged(same, where, column)
 
 
-def point_in_box(
-    frame: str, truth_frame: str = "pixels", where: str = "answer", column: str | None = None
-) -> Reward:
-    """1 where the one point that is the answer lies in the right box; a box counts by its centre."""
-    _known(frame, truth_frame)
+def point_in_box(frame: str, truth_frame: str, where: str = "answer", column: str | None = None) -> Reward:
+    """1 where the one point that is the answer lies in the right box; a box as answer counts by its centre.
+
+    Args are those of `box_iou`.
+    """
+    check_frames(frame, truth_frame)
 
     def same(said: str, right: Any, prompt: Prompt) -> bool:
-        box, b = read_box(said), read_box(right)
+        point, b = read_point(said), read_box(right)
         if b is None:
-            raise RewardError(f"the right box {right!r} of {prompt.text[:40]!r} is not [x1, y1, x2, y2]")
-        found = _POINT.fullmatch(said.strip())
-        if box is not None:
-            x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
-        elif found:
-            x, y = float(found[1]), float(found[2])
-        else:
+            raise unreadable(right, prompt, "a box [x1, y1, x2, y2]")
+        if point is None:
             return False
-        x, y, _, _ = _scaled((x, y, x, y), frame, prompt)
-        x1, y1, x2, y2 = _scaled(b, truth_frame, prompt)
+        x, y, _, _ = scaled(point * 2, frame, prompt)
+        x1, y1, x2, y2 = scaled(b, truth_frame, prompt)
         return x1 <= x <= x2 and y1 <= y <= y2
 
     return judged(same, where, column)
 
 
-def read_box(value: str | Sequence[float]) -> Box | None:
-    """Four numbers with x1 < x2 and y1 < y2, from text or a list; None for anything else."""
-    if isinstance(value, str):
-        found = _BOX.fullmatch(value.strip())
-        numbers = [float(n) for n in found.groups()] if found else []
-    else:
-        numbers = [float(n) for n in value]
-    if len(numbers) != 4 or not all(math.isfinite(n) for n in numbers):
+def read_box(value: Any) -> Box | None:
+    """Four numbers with x1 < x2 and y1 < y2, from text, a list or `{"bbox_2d": […]}`; None for all else."""
+    numbers = _numbers(value, _BOX)
+    if len(numbers) != 4:
         return None
     x1, y1, x2, y2 = numbers
     return (x1, y1, x2, y2) if x1 < x2 and y1 < y2 else None
+
+
+def read_point(value: Any) -> tuple[float, float] | None:
+    """Two numbers, or the centre of a box."""
+    numbers = _numbers(value, _POINT)
+    if len(numbers) == 2:
+        return numbers[0], numbers[1]
+    box = read_box(value)
+    return ((box[0] + box[2]) / 2, (box[1] + box[3]) / 2) if box else None
+
+
+def _numbers(value: Any, form: re.Pattern[str]) -> list[float]:
+    """The finite numbers that `value` is made of; none if it is anything else."""
+    if isinstance(value, str):
+        found = form.fullmatch(value.strip())
+        return [float(n) for n in found.groups()] if found else _numbers(read_json(value), form)
+    if isinstance(value, list | tuple) and len(value) == 1 and isinstance(value[0], list | tuple | Mapping):
+        value = value[0]
+    if isinstance(value, Mapping):
+        value = next((value[key] for key in KEYS if key in value), None)
+    try:
+        numbers = [float(n) for n in value]
+    except (TypeError, ValueError, OverflowError):
+        return []
+    return numbers if all(math.isfinite(n) for n in numbers) else []
+
+
+def read_json(text: str) -> Any:
+    """The JSON that is all of the text, in a code fence or not; None if it is none."""
+    fenced = _FENCE.fullmatch(text.strip())
+    try:
+        return json.loads(fenced[1] if fenced else text)
+    except (ValueError, RecursionError):
+        return None
 
 
 def iou(a: Box, b: Box) -> float:
@@ -107,24 +138,33 @@ def iou(a: Box, b: Box) -> float:
     return shared / (sum(areas) - shared)
 
 
-def _known(*frames: str) -> None:
+def check_frames(*frames: str) -> None:
+    """Raises `RewardError` if a frame is unknown."""
     for frame in frames:
         if frame not in FRAMES:
             raise RewardError(f"the frame {frame!r} of a box is unknown: choose {', '.join(FRAMES)}")
 
 
-def _scaled(box: Box, frame: str, prompt: Prompt) -> Box:
+def scaled(box: Box, frame: str, prompt: Prompt) -> Box:
     """The box in shares of the picture's sides."""
     if frame == "unit":
         return box
-    if frame == "thousand":
-        width = height = 1000.0
-    else:
-        prefix = "resized_" if frame == "resized" else ""
-        try:
-            width, height = (float(prompt.columns[f"{prefix}{side}"]) for side in ("width", "height"))
-        except (KeyError, TypeError, ValueError):
-            raise RewardError(
-                f"boxes in the frame {frame} need the columns {prefix}width and {prefix}height of the prompt"
-            ) from None
+    width, height = (1000.0, 1000.0) if frame == "thousand" else _size(frame, prompt)
     return box[0] / width, box[1] / height, box[2] / width, box[3] / height
+
+
+def _size(frame: str, prompt: Prompt) -> tuple[float, float]:
+    """Width and height of the prompt's picture, in pixels."""
+    prefix = "resized_" if frame == "resized" else ""
+    given: Any = [prompt.columns.get(f"{prefix}{side}") for side in ("width", "height")]
+    if None in given and frame == "pixels" and prompt.images:
+        given = getattr(prompt.images[0], "size", given)
+    try:
+        width, height = map(float, given)
+    except (TypeError, ValueError):
+        width = height = 0.0
+    if not (0 < width < math.inf and 0 < height < math.inf):
+        raise RewardError(
+            f"boxes in the frame {frame} need the columns {prefix}width and {prefix}height of the prompt"
+        )
+    return width, height

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 
 from burnish.types import Completion, Prompt
 
-_FORM = re.compile(r"\s*<think>(?P<think>.*\S.*)</think>\s*<answer>(?P<answer>.*\S.*)</answer>\s*", re.DOTALL)
 _TAGS = ("<think>", "</think>", "<answer>", "</answer>")
 
 
@@ -18,9 +16,20 @@ def think_answer() -> Callable[[list[Completion], list[Prompt]], list[float | No
     """
 
     def reward(completions: list[Completion], prompts: list[Prompt]) -> list[float | None]:
-        return [
-            float(bool(_FORM.fullmatch(c.text)) and all(c.text.count(tag) == 1 for tag in _TAGS))
-            for c in completions
-        ]
+        return [float(well_formed(c.text)) for c in completions]
 
     return reward
+
+
+def well_formed(text: str) -> bool:
+    """Whether the text is one thought and one answer; in time linear in its length."""
+    if any(text.count(tag) != 1 for tag in _TAGS):
+        return False
+    parts = []
+    for tag in _TAGS:
+        part, found, text = text.partition(tag)
+        if not found:
+            return False
+        parts.append(part.strip())
+    before, thought, between, answer = parts
+    return bool(thought and answer) and not (before or between or text.strip())

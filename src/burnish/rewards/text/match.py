@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
-from burnish.rewards.text.extract import answer_of, truth
+from burnish.errors import RewardError
+from burnish.rewards.text.extract import answer_of, check_place, truth
 from burnish.types import Completion, Prompt
 
 Reward = Callable[[list[Completion], list[Prompt]], list[float | None]]
 
 
 def judged(same: Callable[[str, Any, Prompt], float], where: str, column: str | None) -> Reward:
-    """A reward that compares the answer of a completion with the right one; 0 where there is no answer."""
+    """A reward that compares the answer of a completion with the right one; 0 where there is no answer.
+
+    Raises:
+        RewardError: an unknown `where`; while scoring, a prompt without the column.
+    """
+    check_place(where)
 
     def reward(completions: list[Completion], prompts: list[Prompt]) -> list[float | None]:
         found: list[float | None] = []
@@ -26,11 +32,16 @@ def judged(same: Callable[[str, Any, Prompt], float], where: str, column: str | 
     return reward
 
 
+def unreadable(right: Any, prompt: Prompt, expected: str) -> RewardError:
+    """The complaint about a right answer of another kind than the reward compares."""
+    return RewardError(f"the right answer {str(right)[:60]!r} of {prompt.text[:40]!r} is not {expected}")
+
+
 def exact(where: str = "answer", column: str | None = None) -> Reward:
     """1 where the answer is the right one, whatever its case and spaces.
 
     Args:
-        where: `answer`, `boxed` or `whole`.
+        where: `answer`, `boxed`, `last` or `whole`.
         column: of the right answer; None looks for it.
     """
     return judged(lambda said, right, _: _plain(said) == _plain(str(right)), where, column)
@@ -41,61 +52,94 @@ def _plain(text: str) -> str:
 
 
 def choice(where: str = "answer", column: str | None = None) -> Reward:
-    """1 where the letter of the right option is chosen: `B`, `(B)`, `B.` or `B) a ring`; two letters earn 0.
+    """1 where the right option is chosen: `B`, `(B)`, `B.`, `B) a ring` or its text; two letters earn 0.
 
-    The right answer is a letter, or the text of an option when the prompt has a column `options`.
+    The right answer is a letter, or the text of an option when the prompt has a column `options` (a list of
+    texts, or texts by letter).
+
+    Args:
+        where: `answer`, `boxed`, `last` or `whole`.
+        column: of the right answer; None looks for it.
     """
 
     def same(said: str, right: Any, prompt: Prompt) -> bool:
-        options = [str(option) for option in prompt.columns.get("options") or []]
-        return _letter(said, options) is not None and _letter(said, options) == _letter(str(right), options)
+        options = _options(prompt.columns.get("options") or [])
+        letter = _letter(str(right), options)
+        if letter is None:
+            raise unreadable(right, prompt, "a letter or one of the column options")
+        return _letter(said, options) == letter
 
     return judged(same, where, column)
 
 
+def _options(column: Mapping[str, Any] | Sequence[Any]) -> list[str]:
+    """The texts of the options in the order of their letters, each without its own letter."""
+    texts = [column[key] for key in sorted(column)] if isinstance(column, Mapping) else column
+    letters = [chr(ord("A") + i) for i in range(len(texts))]
+    return [
+        _plain(re.sub(rf"^\s*\(?{letter}[.:)]\s+", "", str(text)))
+        for letter, text in zip(letters, texts, strict=True)
+    ]
+
+
 def _letter(text: str, options: list[str]) -> str | None:
-    plain = [_plain(option) for option in options]
-    if _plain(text) in plain:
-        return chr(ord("A") + plain.index(_plain(text)))
-    found = re.fullmatch(r"\(?([A-Za-z])\)?(?:[.:)]\s*(.*)|\s*)", text.strip(), re.DOTALL)
-    if not found:
-        return None
+    found = re.fullmatch(r"\(?([A-Za-z])(?:\)?[.:]?|[.:)]+\s+(.*))", text.strip(), re.DOTALL)
+    if not found or (options and ord(found[1].upper()) - ord("A") >= len(options)):
+        return chr(ord("A") + options.index(_plain(text))) if _plain(text) in options else None
     letter, rest = found[1].upper(), (found[2] or "").strip()
-    if not rest:
-        return letter
-    number = ord(letter) - ord("A")
-    if plain:
-        return letter if number < len(plain) and _plain(rest) == plain[number] else None
-    return None if re.search(r"\b[A-H]\b", rest) else letter
+    if rest and options:
+        return letter if _plain(rest) == options[ord(letter) - ord("A")] else None
+    return None if re.search(r"\b[A-Z]\b|\([a-z]\)|\b[b-z][.:)]", rest) else letter
 
 
 def numeric(
-    relative: float = 1e-4, absolute: float = 1e-8, where: str = "answer", column: str | None = None
+    relative: float = 1e-4,
+    absolute: float = 1e-8,
+    units: Sequence[str] = (),
+    where: str = "answer",
+    column: str | None = None,
 ) -> Reward:
     """1 where the answer is one number, within tolerance of the right one: `1,000`, `1/2`, `50%`, `-3e2`.
 
     Args:
-        relative: tolerance as a share of the right number.
-        absolute: tolerance in its unit.
-        where: `answer`, `boxed` or `whole`.
+        relative: tolerance as a share of the right number, from 0.
+        absolute: tolerance in its unit, from 0.
+        units: what may stand before or after the number, like `[cm, $]`; any other unit earns 0.
+        where: `answer`, `boxed`, `last` or `whole`.
         column: of the right answer; None looks for it.
     """
+    if relative < 0 or absolute < 0:
+        raise RewardError(f"numeric: relative={relative} and absolute={absolute} must be at least 0")
+    units = [units] if isinstance(units, str) else [str(unit) for unit in units]
 
-    def same(said: str, right: Any, _: Prompt) -> bool:
-        a, b = number(said), number(str(right))
-        return a is not None and b is not None and abs(a - b) <= max(absolute, relative * abs(b))
+    def same(said: str, right: Any, prompt: Prompt) -> bool:
+        a, b = number(_bare(said, units)), number(_bare(str(right), units))
+        if b is None:
+            raise unreadable(right, prompt, "a number")
+        return a is not None and abs(a - b) <= max(absolute, relative * abs(b))
 
     return judged(same, where, column)
 
 
+def _bare(text: str, units: Sequence[str]) -> str:
+    """The text without one declared unit."""
+    text = text.strip().rstrip(".")
+    for unit in sorted(units, key=len, reverse=True):
+        if unit and text.endswith(unit):
+            return text.removesuffix(unit).strip()
+        if unit and text.startswith(unit):
+            return text.removeprefix(unit).strip()
+    return text
+
+
 _NUMBER = re.compile(
-    r"([+-]?)\$?(\d{1,3}(?:,\d{3})+|\d{1,30})?(\.\d{1,30})?(?:e([+-]?\d{1,3}))?(%?)", re.IGNORECASE
+    r"([+-]?)(\d{1,3}(?:,\d{3})+|\d{1,30})?(\.\d{1,30})?(?:e([+-]?\d{1,3}))?(%?)", re.IGNORECASE
 )
 
 
 def number(text: str) -> float | None:
     """The number that is all of `text`; None for anything else, two numbers among it."""
-    text = text.strip().rstrip(".")
+    text = text.strip().rstrip(".").replace("−", "-")
     if text.count("/") == 1:
         top, bottom = (number(part) for part in text.split("/"))
         return None if top is None or not bottom else top / bottom

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 from burnish.errors import RewardError
 from burnish.rewards.text.match import Reward
 from burnish.types import Completion, Prompt
+
+_WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|\w{1,16}|[^\w\s]{1,16}")
+"""A word, a character of a script without spaces, or signs; long runs of either fall into pieces."""
 
 
 def overlong(limit: int, buffer: int) -> Reward:
@@ -23,17 +28,28 @@ def overlong(limit: int, buffer: int) -> Reward:
     return reward
 
 
-def repetition(words: int = 3) -> Reward:
-    """Minus the share of runs of `words` words that came before, from −1 to 0."""
-    if words < 1:
-        raise RewardError(f"repetition: words={words} must be at least 1")
+def repetition(n: int = 3, most: float = 1.0) -> Reward:
+    """Minus the share of runs of `n` words that came before, from −most to 0.
 
-    def one(text: str) -> float:
-        said = text.lower().split()
-        runs = [tuple(said[i : i + words]) for i in range(len(said) - words + 1)]
-        return len(set(runs)) / len(runs) - 1 if runs else 0.0
+    Args:
+        n: words of a run, at least 1.
+        most: penalty of a completion that only repeats itself, at least 0.
+    """
+    if n < 1 or most < 0:
+        raise RewardError(f"repetition: n={n} must be at least 1 and most={most} at least 0")
 
     def reward(completions: list[Completion], prompts: list[Prompt]) -> list[float | None]:
-        return [one(c.text) for c in completions]
+        return [-most * repeated(c.text, n) for c in completions]
 
     return reward
+
+
+def repeated(text: str, n: int) -> float:
+    """Share of the runs of `n` words that came before, in [0, 1].
+
+    >>> repeated("a b a b", 2)
+    0.33333333333333337
+    """
+    said = _WORD.findall(text.lower())
+    runs = [tuple(said[i : i + n]) for i in range(len(said) - n + 1)]
+    return 1 - len(set(runs)) / len(runs) if runs else 0.0
