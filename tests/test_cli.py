@@ -73,7 +73,7 @@ def test_every_command_explains_itself(run, command):
         (["sample", "m", ""], "nothing to draw"),
         (["sample", "m", "a", "--count", "0"], "0 is below 1"),
         (["compare", "no-such-run"], "no-such-run is not a run: it has no recipe.yaml"),
-        (["scenes", "shw"], "no command scenes 'shw'; there are show, pretrain, preference"),
+        (["scenes", "shw"], "no command scenes 'shw'; there are show, pretrain, read, preference"),
     ],
 )
 def test_mistakes_are_one_sentence_and_exit_code_2(run, arguments, expected):
@@ -113,7 +113,7 @@ def test_sample_gathers_prompts_from_both_places(run, stub, tmp_path):
     (tmp_path / "p.txt").write_text("b\nc\n")
     calls = stub("burnish.evaluate.sample", "sample_to_folder", [])
     code, out, _ = run("sample", "m", "a", "--prompts", str(tmp_path / "p.txt"), "--count", "2", "--out", "o")
-    assert (code, out) == (0, "6 pictures in o\n")
+    assert (code, out) == (0, "6 samples in o\n")
     (model, prompts, folder), settings = calls[0]
     assert (model, [p.text for p in prompts], folder) == ("m", ["a", "b", "c"], Path("o"))
     assert settings == {"count": 2, "seed": 0, "steps": 28, "device": "auto"}
@@ -132,8 +132,8 @@ def test_evaluate_prints_a_table_or_json(run, stub):
     assert calls[0][1]["base"] is True
     assert json.loads(run("evaluate", "m", "--json")[1]) == rows
     assert calls[1][1] == {
-        "prompts": "scenes:test",
-        "rewards": ["scenes_strict", "scenes_graded"],
+        "prompts": None,
+        "rewards": None,
         "count": 256,
         "seed": 1234,
         "steps": 10,

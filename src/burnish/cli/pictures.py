@@ -45,7 +45,8 @@ def sample(rest: list[str]) -> None:
         "steps": options.steps,
         "device": options.device,
     }
-    total = len(sample_to_folder(options.model, prompts, options.out, **settings))
+    sample_to_folder(options.model, prompts, options.out, **settings)
+    total = len(prompts) * options.count
     print(f"{total} sample{'s' if total > 1 else ''} in {options.out}")
 
 
