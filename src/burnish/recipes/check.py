@@ -35,6 +35,8 @@ def _language(recipe: Recipe) -> Iterator[str]:
     algorithm, sampling = recipe.algorithm, recipe.sampling
     if algorithm.divergence.name == "gaussian":
         yield "algorithm.divergence.name gaussian is for image models; for language take k1, k2 or k3"
+    if recipe.model.engine and recipe.model.lora is None:
+        yield "model.engine takes weights as LoRA adapters only: set model.lora, or remove model.engine"
     sizes = algorithm.unit.sizes
     if algorithm.unit.name == "chunk" and not (
         sizes == "dynamic" or (sizes is not None and len(sizes) == 1 and sizes[0] > 0)

@@ -50,6 +50,14 @@ class Lora(Section):
     )
 
 
+class Engine(Section):
+    """Language models: a vLLM server that draws the rollouts, and how adapters reach it."""
+
+    url: str = Field(description="Up to and with /v1, such as http://localhost:8000/v1.")
+    adapters: str = Field(description="A folder that the server sees under the same path.")
+    workers: int = Field(default=32, ge=1, description="Requests at a time.")
+
+
 class Model(Section):
     """The policy: a bundled model's name or a local folder in the hub's diffusers format."""
 
@@ -91,6 +99,9 @@ class Model(Section):
         default=1.0, gt=0, description="Language models: of sampling and of scoring alike."
     )
     max_new_tokens: int = Field(default=256, ge=1, description="Language models: longest completion.")
+    engine: Engine | None = Field(
+        default=None, description="Language models: draws the rollouts; null draws them in this process."
+    )
     tune_vision: bool = Field(
         default=False, description="Language models: train the vision tower too (without LoRA)."
     )

@@ -50,6 +50,7 @@ BUILT_IN = {
     "point_in_box": "burnish.rewards.text.boxes:point_in_box",
     "overlong": "burnish.rewards.text.shaping:overlong",
     "repetition": "burnish.rewards.text.shaping:repetition",
+    "scenes_reader": "burnish.rewards.scenes_reader:reader",
     "scenes_answer": "burnish.rewards.text.scenes:scenes_answer",
     "jpeg_compressibility": "burnish.rewards.jpeg:jpeg_compressibility",
     "jpeg_incompressibility": "burnish.rewards.jpeg:jpeg_incompressibility",

@@ -23,7 +23,7 @@ from PIL import Image
 
 from burnish.errors import DataError
 from burnish.media import Picture
-from burnish.scenes.grammar import HELD_OUT_PAIRS, PLURALS, RELATIONS, SHAPES, Scene, Thing
+from burnish.scenes.grammar import COLORS, HELD_OUT_PAIRS, PLURALS, RELATIONS, SHAPES, Scene, Thing
 from burnish.scenes.renderer import Layout, Placed, layout, render
 from burnish.types import Prompt
 
@@ -106,14 +106,15 @@ Found = tuple[str, str] | None
 
 
 def _count(plan: Layout, rng: np.random.Generator) -> Found:
-    first = plan.objects[0]
+    shape, color = plan.objects[0].shape, plan.objects[0].color
+    if rng.random() < 0.25 and (color, shape) not in HELD_OUT_PAIRS:  # often of what is not there
+        shape, color = SHAPES[rng.integers(len(SHAPES))], COLORS[rng.integers(len(COLORS))]
     how = rng.integers(3)
     if how == 0:
-        return f"how many {PLURALS[first.shape]}?", str(_of(plan, shape=first.shape))
+        return f"how many {PLURALS[shape]}?", str(_of(plan, shape=shape))
     if how == 1:
-        return f"how many {first.color} shapes?", str(_of(plan, color=first.color))
-    number = _of(plan, shape=first.shape, color=first.color)
-    return f"how many {first.color} {PLURALS[first.shape]}?", str(number)
+        return f"how many {color} shapes?", str(_of(plan, color=color))
+    return f"how many {color} {PLURALS[shape]}?", str(_of(plan, shape=shape, color=color))
 
 
 def _of(plan: Layout, **wanted: str) -> int:

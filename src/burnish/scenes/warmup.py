@@ -10,12 +10,14 @@ import argparse
 import copy
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from burnish.errors import RecipeError
@@ -38,7 +40,20 @@ Greedy answers that are right after {step} steps: {accuracy}.
 """
 
 
-def encode(batch: list[Question], words: Any, pictures: Any, *, answered: bool) -> dict[str, Tensor]:
+class Asked(Protocol):
+    """A question about a picture."""
+
+    @property
+    def text(self) -> str:
+        """In words."""
+        ...
+
+    def image(self) -> Image.Image:
+        """The picture."""
+        ...
+
+
+def encode(batch: Sequence[Any], words: Any, pictures: Any, *, answered: bool) -> dict[str, Tensor]:
     """Inputs of the model: padded on the right with `labels`, or on the left to be answered."""
     made = pictures(images=[question.image() for question in batch], return_tensors="pt")
     tokens = int(made["image_grid_thw"][0].prod()) // reader.MERGE**2
@@ -51,8 +66,8 @@ def encode(batch: list[Question], words: Any, pictures: Any, *, answered: bool) 
         )
         ids = words(text, add_special_tokens=False)["input_ids"]
         asked.append([n for i in ids for n in ([i] * tokens if i == pad else [i])])
-        target = words(question.target + reader.END, add_special_tokens=False)["input_ids"]
-        answers.append(target if answered else [])
+        target = question.target + reader.END if answered else ""
+        answers.append(words(target, add_special_tokens=False)["input_ids"])
 
     def batched(rows: list[list[int]], fill: int) -> Tensor:
         side = "right" if answered else "left"
@@ -85,7 +100,7 @@ def spoiled(batch: list[Question], share: float, seed: int) -> list[Question]:
 
 
 @torch.no_grad()
-def answers(model: Any, words: Any, pictures: Any, asked: list[Question], *, greedy: bool) -> list[str]:
+def answers(model: Any, words: Any, pictures: Any, asked: Sequence[Asked], *, greedy: bool) -> list[str]:
     """The model's completions."""
     found: list[str] = []
     for start in range(0, len(asked), 64):

@@ -12,6 +12,7 @@ from burnish.errors import ModelError
 from burnish.policies.language.families import FAMILIES
 from burnish.policies.language.policy import LanguagePolicy
 from burnish.policies.language.prompts import Encoder
+from burnish.policies.language.vllm import VllmEngine
 from burnish.recipes.schema import Model
 
 TARGETS = r".*language_model.*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
@@ -54,8 +55,16 @@ def load_language(
         torch.nn.init.zeros_(head.bias)
     encoder = Encoder(model.config, tokenizer, images)
     length = settings.max_new_tokens
+    engine = VllmEngine(**settings.engine.model_dump()) if settings.engine else None
     policy = LanguagePolicy(
-        model, encoder, place, dtype, temperature=settings.temperature, max_tokens=length, critic=head
+        model,
+        encoder,
+        place,
+        dtype,
+        temperature=settings.temperature,
+        max_tokens=length,
+        critic=head,
+        engine=engine,
     )
     if settings.gradient_checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})

@@ -22,6 +22,7 @@ from burnish.policies.language.families import MARKERS
 from burnish.policies.language.logprobs import distribution, token_log_probs
 from burnish.policies.language.prompts import Encoded, Encoder, join_visuals
 from burnish.policies.language.rollouts import Rollouts
+from burnish.policies.language.vllm import VllmEngine, padded
 from burnish.recipes.schema import Recipe
 from burnish.types import Completion, Prompt
 
@@ -37,6 +38,7 @@ class LanguagePolicy:
         temperature: logits are divided by it, in sampling and scoring alike; above 0.
         max_tokens: longest completion.
         critic: a value head on the last hidden state, if one is trained.
+        engine: a server that draws the rollouts; None draws them here.
     """
 
     kind = "language"
@@ -51,10 +53,11 @@ class LanguagePolicy:
         temperature: float = 1.0,
         max_tokens: int = 256,
         critic: nn.Linear | None = None,
+        engine: VllmEngine | None = None,
     ):
         self.model, self.encoder, self.device, self.dtype = model, encoder, device, dtype
         self.temperature, self.max_tokens, self.critic = temperature, max_tokens, critic
-        self.recompute = False
+        self.recompute, self.engine = False, engine
         self.made_of = type(model).__name__
         self._reference: dict[str, Tensor] | None = None
         config, tokenizer = model.config, encoder.tokenizer
@@ -85,6 +88,8 @@ class LanguagePolicy:
         """A training step's rollouts, whole groups at a time, as many as fit in `sampling.rows`."""
         sampling = recipe.sampling
         encoded = [self.encoder(prompt) for prompt in prompts]
+        if self.engine:
+            self.engine.send(self.model)
         group_B = torch.arange(len(prompts)).repeat_interleave(sampling.group_size)
         size = max(1, sampling.rows // sampling.group_size) * sampling.group_size
         for number, part in enumerate(group_B.split(size)):
@@ -100,7 +105,8 @@ class LanguagePolicy:
             seed: keys of the draws.
         """
         asked = [prompts[i] for i in prompt_B.tolist()]
-        token_BT, sampled_BT = self._generate(asked, self.temperature, seed)
+        draw = self._request if self.engine else self._generate
+        token_BT, sampled_BT = draw(asked, self.temperature, seed)
         ended_BT = torch.isin(token_BT, torch.tensor(self.ends))
         mask_BT = (ended_BT.cumsum(1) - ended_BT.long()) == 0
         token_BT = token_BT.masked_fill(~mask_BT, self.padding)
@@ -130,6 +136,21 @@ class LanguagePolicy:
         tokens = whole[:, inputs["input_ids"].shape[1] :]
         watch.last(tokens[:, -1])
         return tokens.cpu(), torch.stack(watch.log_prob, 1).cpu()
+
+    def _request(
+        self, prompts: list[Encoded], temperature: float, seed: tuple[int | str, ...]
+    ) -> tuple[Tensor, Tensor]:
+        """As `_generate`, by the engine."""
+        assert self.engine is not None
+        drawn = self.engine.draw(
+            [prompt.prompt for prompt in prompts if prompt.prompt is not None],
+            temperature=temperature,
+            max_tokens=self.max_tokens,
+            banned=self.banned.tolist(),
+            ends=self.ends,
+            seed=seed,
+        )
+        return padded(drawn, self.padding)
 
     def _plain(self, temperature: float) -> Any:
         from transformers import GenerationConfig

@@ -24,11 +24,13 @@ class Encoded:
         ids: int64 [L].
         types: 1 where a picture's token stands, int64 [L].
         visuals: the pictures' tensors, concatenated over pictures; empty for text alone.
+        prompt: what was encoded.
     """
 
     ids: Tensor
     types: Tensor
     visuals: Visuals = field(default_factory=dict)
+    prompt: Prompt | None = None
 
 
 class Encoder:
@@ -51,44 +53,49 @@ class Encoder:
         Raises:
             DataError: markers and pictures do not match, or the chat template loses a picture.
         """
-        sources = self._sources(prompt)
+        opened = pictures_of(prompt)
         text = self.tokenizer.apply_chat_template(
             messages_of(prompt), tokenize=False, add_generation_prompt=True
         )
         ids = self.tokenizer(text, add_special_tokens=False)["input_ids"]
-        if ids.count(self.placeholder) != len(sources):
+        if ids.count(self.placeholder) != len(opened):
             raise DataError(
                 f"the chat template places {ids.count(self.placeholder)} pictures but the prompt "
-                f"{prompt.text[:60]!r} has {len(sources)}: check the template and the prompt's text"
+                f"{prompt.text[:60]!r} has {len(opened)}: check the template and the prompt's text"
             )
-        pictures = [self._picture(source) for source in sources]
+        pictures = [self._picture(image) for image in opened]
         counts = iter([self.family.tokens(picture, self.config) for picture in pictures])
         spread = [n for i in ids for n in ([i] * next(counts) if i == self.placeholder else [i])]
         tensor = torch.tensor(spread)
         names = pictures[0] if pictures else ()
         visuals = {name: torch.cat([picture[name] for picture in pictures]) for name in names}
-        return Encoded(tensor, (tensor == self.placeholder).long(), visuals)
+        return Encoded(tensor, (tensor == self.placeholder).long(), visuals, prompt)
 
-    def _sources(self, prompt: Prompt) -> list[Any]:
-        marks = re.findall(r"<image>|<video>", prompt.text)
-        for mark, given in (("<image>", prompt.images), ("<video>", prompt.videos)):
-            if marks.count(mark) != len(given):
-                raise DataError(
-                    f"the prompt {prompt.text[:60]!r} has {marks.count(mark)} {mark} markers for "
-                    f"{len(given)}: write one marker each"
-                )
-        images, videos = iter(prompt.images), iter(prompt.videos)
-        found: list[Any] = []
-        for mark in marks:
-            found.extend([next(images)] if mark == "<image>" else next(videos))
-        return found
-
-    def _picture(self, source: Any) -> Visuals:
-        image = source.open() if hasattr(source, "source") else source
+    def _picture(self, image: Any) -> Visuals:
         if self.images is None:
             raise DataError("the prompt has a picture, but the model's folder holds no image processor")
         made = self.images(images=image, return_tensors="pt")
         return {name: made[name] for name in ("pixel_values", "image_grid_thw") if name in made}
+
+
+def pictures_of(prompt: Prompt) -> list[Any]:
+    """The prompt's pictures in the order of its markers, opened; a video is its frames.
+
+    Raises:
+        DataError: markers and pictures do not match, or a picture cannot be read.
+    """
+    marks = re.findall(r"<image>|<video>", prompt.text)
+    for mark, given in (("<image>", prompt.images), ("<video>", prompt.videos)):
+        if marks.count(mark) != len(given):
+            raise DataError(
+                f"the prompt {prompt.text[:60]!r} has {marks.count(mark)} {mark} markers for "
+                f"{len(given)}: write one marker each"
+            )
+    images, videos = iter(prompt.images), iter(prompt.videos)
+    found: list[Any] = []
+    for mark in marks:
+        found.extend([next(images)] if mark == "<image>" else next(videos))
+    return [source.open() if hasattr(source, "source") else source for source in found]
 
 
 def messages_of(prompt: Prompt) -> list[dict[str, Any]]:
