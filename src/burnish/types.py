@@ -33,8 +33,10 @@ class Completion:
         text: without special tokens.
         length: in tokens, the end of text counted.
         truncated: whether it ran into the limit.
+        steps: the text in pieces, each a sentence, a line or the thought's end: steps of the reasoning.
     """
 
     text: str
     length: int = 0
     truncated: bool = False
+    steps: tuple[str, ...] = ()

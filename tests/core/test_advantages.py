@@ -279,3 +279,18 @@ def test_remax_does_not_bias_the_gradient() -> None:
         (found,) = torch.autograd.grad(surrogate, logits, retain_graph=True)
         (expected,) = torch.autograd.grad((probability * reward).sum(), logits)
         torch.testing.assert_close(found, expected)
+
+
+def test_a_step_earns_for_itself_and_what_follows():
+    """Two rollouts of one group, with two steps and one: rewards 1, 3 and 2 have mean 2."""
+    reward_BS = torch.tensor([[1.0, 3.0], [2.0, torch.nan]])
+    found = advantages.process(advantages.dr_grpo, reward_BS, torch.tensor([7, 7]))
+    assert found.tolist() == [[0.0, 1.0], [0.0, 0.0]]
+    grpo = advantages.process(advantages.grpo, reward_BS, torch.tensor([7, 7]))
+    torch.testing.assert_close(grpo, torch.tensor([[0.0, 1.0], [0.0, 0.0]]), atol=1e-3, rtol=0)  # std 1
+
+
+def test_one_step_each_is_an_outcome():
+    reward_B, group_B = torch.tensor([1.0, 2.0, 4.0, 1.0]), torch.tensor([0, 0, 1, 1])
+    for of in advantages.ADVANTAGES.values():
+        assert torch.equal(advantages.process(of, reward_B[:, None], group_B)[:, 0], of(reward_B, group_B))

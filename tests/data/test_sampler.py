@@ -49,3 +49,18 @@ def test_positions_of_other_data_are_refused():
         PromptSampler(5, 0).load({"epoch": 0, "position": 7})
     with pytest.raises(DataError, match="no prompts"):
         PromptSampler(0, 0)
+
+
+def test_a_curriculum_climbs_in_every_epoch_and_is_shuffled_within_a_level():
+    levels = [3, 1, 2] * 20
+    sampler = PromptSampler(60, 0, levels)
+    epochs = [[i for _ in range(12) for i in sampler.next(5)] for _ in range(2)]
+    for epoch in epochs:
+        assert sorted(epoch) == list(range(60))
+        assert [levels[i] for i in epoch] == sorted(levels)
+    assert epochs[0] != epochs[1]
+    twin = PromptSampler(60, 0, levels)
+    twin.next(7)
+    other = PromptSampler(60, 0, levels)
+    other.load(twin.state())
+    assert other.next(30) == twin.next(30)

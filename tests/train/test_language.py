@@ -11,12 +11,13 @@ import torch
 from safetensors.torch import load_file
 
 from burnish.cli import main
-from burnish.core import objectives
+from burnish.core import objectives, units
 from burnish.data.prompts import load_prompts
+from burnish.errors import DataError, RewardError
 from burnish.policies.load import load_policy
 from burnish.recipes.load import load_recipe
 from burnish.report.events import read_events
-from burnish.rewards.reward import load_rewards
+from burnish.rewards.reward import RewardSet, load_rewards
 from burnish.train.loop import Trainer
 from burnish.train.update import Credit, accumulate
 
@@ -217,3 +218,59 @@ def test_every_family_trains_by_command_and_reloads(
     assert len(rows) == 4
     assert {"prompt", "answer", "completion", "length", "truncated"} == rows[0].keys()
     assert (run / "report.html").is_file()
+
+
+def lengths(completions, prompts):
+    """A reward of steps: their letters."""
+    return [[float(len(step)) for step in completion.steps] for completion in completions]
+
+
+def test_a_reward_of_steps_credits_the_tokens_of_each_step(language_run: list[str]) -> None:
+    made = trainer(language_run, "algorithm.preset=dr_grpo", "algorithm.advantage.clamp=null")
+    made.policy.boundaries = torch.arange(0, 400, 3)  # steps of a few tokens
+    made.rewards = RewardSet([("lengths", 1.0, lengths)])
+    rollouts, scores, prompts = made._batch(1)
+    advantage_BT, _ = made._advantage(scores, rollouts, prompts)
+    outputs = made.policy.outputs(rollouts, 64)
+    assert max(len(output.steps) for output in outputs) > 2
+    step_BT = units.segments(rollouts.boundary_BT, rollouts.mask_BT)
+    for b, output in enumerate(outputs):
+        mine = [i for i, group in enumerate(rollouts.prompt_B) if group == rollouts.prompt_B[b]]
+        level = sum(len(s) for i in mine for s in outputs[i].steps) / sum(len(outputs[i].steps) for i in mine)
+        for t in range(int(rollouts.mask_BT[b].sum())):
+            later = output.steps[int(step_BT[b, t]) :]
+            assert advantage_BT[b, t].item() == pytest.approx(sum(len(s) - level for s in later), abs=1e-4)
+    metrics = made.step(2)
+    assert metrics["grad_norm"] > 0
+    assert metrics["ratio_drift"] < 1e-6
+
+
+def test_a_critic_is_paid_at_the_end_of_each_step(language_run: list[str]) -> None:
+    made = trainer(language_run, "algorithm.preset=ppo")
+    made.policy.boundaries = torch.arange(0, 400, 3)
+    made.rewards = RewardSet([("lengths", 1.0, lengths), ("one", 1.0, lambda c, p: [1.0] * len(c))])
+    rollouts, scores, prompts = made._batch(1)
+    _, return_BT = made._advantage(scores, rollouts, prompts)
+    outputs = made.policy.outputs(rollouts, 64)
+    letters = torch.tensor([sum(len(step) for step in output.steps) for output in outputs])
+    torch.testing.assert_close(return_BT[:, 0], 1.0 + letters, atol=1e-4, rtol=0)  # λ = 1: all that follows
+    last = rollouts.mask_BT.sum(1, keepdim=True) - 1
+    final = torch.tensor([[1.0 + len(output.steps[-1])] for output in outputs])
+    torch.testing.assert_close(return_BT.gather(1, last), final, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("words", ["algorithm.preset=remax", "algorithm.advantage.combine=gdpo"])
+def test_methods_without_steps_say_so(words: str, language_run: list[str]) -> None:
+    two = "rewards=[{name: scenes_answer}, {name: think_answer}]"
+    made = trainer(language_run, two, words)
+    made.rewards = RewardSet([("lengths", 1.0, lengths)])
+    with pytest.raises(RewardError, match="compares whole completions, but a reward scores their steps"):
+        made.step(1)
+
+
+def test_a_curriculum_begins_with_the_easy_ones(language_run: list[str]) -> None:
+    made = trainer(language_run, "data.limit=null", "data.curriculum=objects")
+    easiest = min(prompt.columns["objects"] for prompt in made.prompts)
+    assert {made.prompts[i].columns["objects"] for i in made.sampler.next(16)} == {easiest}
+    with pytest.raises(DataError, match=r"data\.curriculum.*'count' in the column task, not a number"):
+        trainer(language_run, "data.curriculum=task")

@@ -121,6 +121,24 @@ def gdpo(
     return total_B / (batch_scale(total_B, reward_BK[:, 0]) + eps)
 
 
+def process(advantage: Callable[[Tensor, Tensor], Tensor], reward_BS: Tensor, group_B: Tensor) -> Tensor:
+    """Rewards of steps: each step's advantage is the sum over itself and what follows (2402.03300, §4.1.3).
+
+    The steps of all rollouts of a group are compared with each other as rollouts otherwise are.
+
+    Args:
+        advantage: from rewards [N] and groups [N] to advantages [N], such as `grpo`.
+        reward_BS: reward of each step; missing where a rollout has no such step.
+        group_B: group of each rollout.
+
+    Returns:
+        Advantage of each step, [B, S]; 0 after a rollout's last.
+    """
+    group_N = group_B[:, None].expand_as(reward_BS).flatten()
+    shaped_BS = advantage(reward_BS.flatten(), group_N).view_as(reward_BS)
+    return shaped_BS.flip(1).cumsum(1).flip(1)
+
+
 ADVANTAGES: dict[str, Callable[..., Tensor]] = {
     "grpo": grpo,
     "dance_grpo": grpo,

@@ -10,6 +10,7 @@ import csv
 import difflib
 import io
 import json
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, get_args
@@ -64,6 +65,28 @@ def load_prompts(source: str, column: str | None = None, limit: int | None = Non
     if not prompts:
         raise DataError(f"{path} holds no prompts: write at least one")
     return prompts
+
+
+def difficulty(prompts: list[Prompt], column: str) -> list[float]:
+    """Each prompt's number in `column`, for a curriculum.
+
+    Raises:
+        DataError: a prompt without a finite number there.
+    """
+    levels = []
+    for prompt in prompts:
+        value = prompt.columns.get(column)
+        try:
+            level = float(value)  # type: ignore[arg-type]
+        except (TypeError, ValueError):
+            level = math.nan
+        if not math.isfinite(level):
+            raise DataError(
+                f"data.curriculum: the prompt {prompt.text[:40]!r} has {value!r} in the column {column}, "
+                f"not a number; its columns are {', '.join(prompt.columns) or 'none'}"
+            )
+        levels.append(level)
+    return levels
 
 
 def _scenes(split: str, limit: int | None) -> list[Prompt]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -17,14 +17,18 @@ class PromptSampler:
     epoch holds is kept out of the first third of the next. Larger draws of up to `count` start a new
     epoch when the current one is too short; still larger ones must repeat.
 
+    With `levels`, one number a prompt, every epoch goes from the lowest to the highest level, shuffled
+    within a level: a curriculum.
+
     >>> sampler = PromptSampler(count=4, seed=0)
     >>> sorted(sampler.next(4)), sampler.state()
     ([0, 1, 2, 3], {'epoch': 1, 'position': 0})
     """
 
-    def __init__(self, count: int, seed: int):
+    def __init__(self, count: int, seed: int, levels: Sequence[float] | None = None):
         if count < 1:
             raise DataError("there are no prompts to draw from: add at least one")
+        self.levels = levels
         self.count, self.seed = count, seed
         self._epoch, self._position = 0, 0
         self._order = self._shuffled(0)
@@ -68,6 +72,8 @@ class PromptSampler:
         """The epoch's permutation, its first third cleared of the previous epoch's last third by swaps
         with the middle third (so the last third of every epoch is that of the plain permutation)."""
         order = self._permutation(epoch)
+        if self.levels is not None:
+            return order[np.argsort(np.asarray(self.levels)[order], kind="stable")]
         third = self.count // 3
         if epoch == 0 or third == 0:
             return order

@@ -27,6 +27,8 @@ def _image(recipe: Recipe) -> Iterator[str]:
     for words, asked in for_language.items():
         if asked:
             yield f"algorithm.{words} is for language models: set model.kind to language, or take another"
+    if recipe.sampling.noisy:
+        yield "sampling.noisy is for language models: set model.kind to language, or remove it"
     yield from _sampling(recipe)
     yield from _unit(recipe)
 

@@ -115,6 +115,9 @@ class Data(Section):
     )
     column: str | None = Field(default=None, description="Prompt column of a csv/jsonl file; null finds it.")
     limit: int | None = Field(default=None, ge=1, description="Use only the first N prompts.")
+    curriculum: str | None = Field(
+        default=None, description="Column of numbers; every epoch goes from its lowest to its highest."
+    )
 
 
 class Reward(Section):
@@ -130,6 +133,15 @@ class Reward(Section):
     def label(self) -> str:
         """The name without folders, as metrics and curves carry it."""
         return self.name.rstrip("/").rsplit("/", 1)[-1]
+
+
+class Noisy(Section):
+    """Some rollouts see noisy pictures, the gradient clean ones (NoisyRollout, 2504.13055)."""
+
+    share: float = Field(default=0.5, gt=0, lt=1, description="Of each group's rollouts.")
+    level: float = Field(
+        default=0.5, gt=0, le=1, description="Standard deviation at first, of pixels in [-1, 1]; it fades."
+    )
 
 
 class Sampling(Section):
@@ -159,6 +171,7 @@ class Sampling(Section):
         ge=0,
         description="Further rounds in which prompts whose rollouts earn all the same are replaced (DAPO).",
     )
+    noisy: Noisy | None = Field(default=None, description="Language models: noisy views; null: none.")
     rows: int = Field(
         default=192, ge=1, description="Images or stacked timesteps in one forward (memory budget)."
     )

@@ -47,7 +47,7 @@ def win_rate(over: str, margin: float = 0.0, **options: Any) -> Callable[..., An
 
     @groupwise
     def rates(images: Sequence[np.ndarray], prompts: Sequence[Prompt]) -> list[float | None]:
-        scores = apply(inner, list(images), list(prompts), [list(range(len(images)))])
+        scores, _ = apply(inner, list(images), list(prompts), [list(range(len(images)))])
         return win_rates([_won(a, b, margin) for a, b in combinations(scores, 2)], len(images))
 
     rates.close = getattr(inner, "close", None)  # type: ignore[attr-defined]

@@ -21,8 +21,10 @@ import numpy as np
 from burnish.errors import BurnishError, RewardError
 from burnish.recipes.schema import Reward
 from burnish.recipes.text import parse_yaml
+from burnish.rewards import process
 from burnish.rewards.callables import UserReward, describe
 from burnish.rewards.kinds import kind_of, win_rates
+from burnish.rewards.process import Malformed
 from burnish.types import Completion, Prompt
 
 BUILT_IN = {
@@ -60,29 +62,40 @@ BUILT_IN = {
 Function = Callable[..., Any]
 
 
-class Malformed(ValueError):
-    """What a reward returned is of no use; the message goes on from the reward's name."""
-
-
 @dataclass(frozen=True)
 class Scores:
-    """What a batch earned. NaN: the image could not be scored, which is not the same as zero."""
+    """What a batch earned. NaN: the image could not be scored, which is not the same as zero.
+
+    Attributes:
+        total_B: weighted sum of the rewards, the mean over the steps of those that score steps.
+        by_name: each reward alone, [B].
+        step_BS: weighted sum of the rewards that score steps, NaN beyond a completion's last; None: no such.
+    """
 
     total_B: np.ndarray
     by_name: dict[str, np.ndarray]
+    step_BS: np.ndarray | None = None
+
+    @property
+    def outcome_B(self) -> np.ndarray:
+        """The part of `total_B` that belongs to the whole rollout."""
+        return self.total_B if self.step_BS is None else self.total_B - process.mean(self.step_BS)
 
     @classmethod
     def join(cls, parts: Sequence[Scores]) -> Scores:
         """The scores of one batch that was scored in parts."""
         names = parts[0].by_name
+        steps = [part.step_BS for part in parts if part.step_BS is not None]
         return cls(
             np.concatenate([part.total_B for part in parts]),
             {name: np.concatenate([part.by_name[name] for part in parts]) for name in names},
+            process.padded(steps) if steps else None,
         )
 
     def chosen(self, which_B: np.ndarray) -> Scores:
         """The scores of these rollouts alone."""
-        return Scores(self.total_B[which_B], {name: v[which_B] for name, v in self.by_name.items()})
+        step_BS = None if self.step_BS is None else self.step_BS[which_B]
+        return Scores(self.total_B[which_B], {name: v[which_B] for name, v in self.by_name.items()}, step_BS)
 
 
 class RewardSet:
@@ -136,9 +149,10 @@ class RewardSet:
             groups.setdefault(group, []).append(index)
         total_B = np.zeros(len(prompts))
         by_name: dict[str, np.ndarray] = {}
+        step_BS: np.ndarray | None = None
         for name, weight, function in self._rewards:
             try:
-                values = apply(function, [*outputs_B], list(prompts), list(groups.values()))
+                values, steps = apply(function, [*outputs_B], list(prompts), list(groups.values()))
             except BurnishError:
                 raise
             except Malformed as problem:
@@ -148,7 +162,9 @@ class RewardSet:
             by_name[name] = values
             if weight != 0:
                 total_B += weight * values
-        return Scores(total_B, by_name)
+                if steps is not None:
+                    step_BS = weight * steps + (0.0 if step_BS is None else step_BS)
+        return Scores(total_B, by_name, step_BS)
 
     def close(self) -> None:
         """Release whatever the rewards hold."""
@@ -160,24 +176,28 @@ class RewardSet:
 
 def apply(
     function: Function, images: list[Any], prompts: list[Prompt], groups: list[list[int]]
-) -> np.ndarray:
+) -> tuple[np.ndarray, np.ndarray | None]:
     """One reward's scores of all images, float64 [B], whatever it looks at; NaN where it cannot tell.
+
+    And its scores of steps [B, S], if it scores those.
 
     Raises:
         Malformed: it returned anything but that many numbers (or `None`).
     """
     kind = kind_of(function)
     if kind == "point":
-        return _numbers(function(images, prompts), len(images))
+        found = function(images, prompts)
+        steps = process.by_step(found, images) if isinstance(found, list | tuple) else None
+        return (_numbers(found, len(images)), None) if steps is None else (process.mean(steps), steps)
     values_B = np.full(len(images), math.nan)
     if kind == "group":
         for group in groups:
             found = function([images[i] for i in group], [prompts[i] for i in group])
             values_B[group] = _numbers(found, len(group))
-        return values_B
+        return values_B, None
     pairs = [pair for group in groups for pair in combinations(group, 2)]
     if not pairs:
-        return values_B
+        return values_B, None
     result = function(
         [images[i] for i, _ in pairs], [images[j] for _, j in pairs], [prompts[i] for i, _ in pairs]
     )
@@ -190,7 +210,7 @@ def apply(
         rates = win_rates(won[:count], len(group))
         values_B[group] = [math.nan if rate is None else rate for rate in rates]
         won = won[count:]
-    return values_B
+    return values_B, None
 
 
 def load_rewards(rewards: Sequence[Reward | str]) -> RewardSet:

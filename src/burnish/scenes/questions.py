@@ -55,6 +55,7 @@ class Question:
     def prompt(self) -> Prompt:
         """As a row of training data."""
         columns = {"answer": self.answer, "task": self.task, "width": SIDE, "height": SIDE}
+        columns["objects"] = len(self.plan.objects)
         return Prompt(f"<image>\n{self.text}", columns, images=(Picture(self.image, self.text),))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,9 +15,11 @@ import torch
 from torch import Tensor
 
 from burnish.core import advantages, critic, diagnostics, divergences, units
+from burnish.data.prompts import difficulty
 from burnish.data.sampler import PromptSampler
 from burnish.engine import rng
 from burnish.engine.guard import NonFiniteGuard, clip_and_check
+from burnish.errors import RewardError
 from burnish.recipes.schema import Recipe
 from burnish.rewards.reward import RewardSet, Scores
 from burnish.train import health
@@ -40,7 +42,8 @@ class Trainer:
     def __init__(self, recipe: Recipe, policy: Any, prompts: list[Prompt], rewards: RewardSet):
         self.recipe, self.policy, self.prompts, self.rewards = recipe, policy, prompts, rewards
         settings = recipe.train
-        self.sampler = PromptSampler(len(prompts), recipe.run.seed)
+        levels = difficulty(prompts, recipe.data.curriculum) if recipe.data.curriculum else None
+        self.sampler = PromptSampler(len(prompts), recipe.run.seed, levels)
         self.optimizer = torch.optim.AdamW(
             policy.parameters.values(), lr=settings.lr, weight_decay=settings.weight_decay
         )
@@ -158,21 +161,46 @@ class Trainer:
             estimate = divergences.ESTIMATORS[algorithm.divergence.name](rollouts.log_prob_BT, reference_BT)
             spent_BT = algorithm.divergence.beta * estimate * rollouts.mask_BT
         if algorithm.advantage.name == "gae":
-            return self._gae(torch.from_numpy(scores.total_B), rollouts, spent_BT)
+            return self._gae(scores, rollouts, spent_BT)
         if spent_BT is not None:
             scores = replace(scores, total_B=scores.total_B - spent_BT.sum(1).double().numpy())
+        if scores.step_BS is not None:
+            return self._process(scores, rollouts), None
         if algorithm.advantage.name == "remax":
             baseline_B = self._greedy(prompts)[rollouts.prompt_B]
             reward_B = torch.from_numpy(scores.total_B)
             return self._clamped(advantages.remax(reward_B, baseline_B)), None
         return self.advantage(scores, rollouts.prompt_B), None
 
-    def _gae(self, reward_B: Tensor, rollouts: Any, spent_BT: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Advantages and returns of every token; the reward is paid at the last one."""
+    def _process(self, scores: Scores, rollouts: Any) -> Tensor:
+        """Advantages of every token [B, T]: the whole rollout's, and that of its own and later steps."""
+        settings = self.recipe.algorithm.advantage
+        if settings.name == "remax" or settings.combine == "gdpo":
+            words = "name remax" if settings.name == "remax" else "combine gdpo"
+            raise RewardError(
+                f"algorithm.advantage.{words} compares whole completions, but a reward scores their steps: "
+                "take another, or let the reward return one number a completion"
+            )
+        outcome_B = self.advantage(replace(scores, total_B=scores.outcome_B), rollouts.prompt_B)
+        step_BS = torch.from_numpy(scores.step_BS)
+        shaped_BS = self._clamped(advantages.process(self._of(), step_BS, rollouts.prompt_B))
+        step_BT = units.segments(rollouts.boundary_BT, rollouts.mask_BT)
+        return outcome_B[:, None] + shaped_BS.gather(1, step_BT)
+
+    def _gae(self, scores: Scores, rollouts: Any, spent_BT: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Advantages and returns of every token; a reward is paid at the last of the rollout or step."""
         mask_BT, settings = rollouts.mask_BT, self.recipe.algorithm.advantage
+        reward_B = torch.from_numpy(scores.outcome_B)
         reward_BT = torch.zeros(mask_BT.shape)
         last_B = mask_BT.sum(1) - 1
         reward_BT[torch.arange(len(last_B)), last_B] = reward_B.nan_to_num().float()
+        if scores.step_BS is not None:
+            step_BT = units.segments(rollouts.boundary_BT, mask_BT)
+            paid_BT = torch.from_numpy(scores.step_BS).nan_to_num().float().gather(1, step_BT)
+            ends_BT = mask_BT & (
+                rollouts.boundary_BT | torch.zeros_like(mask_BT).scatter(1, last_B[:, None], True)
+            )
+            reward_BT = reward_BT + paid_BT * ends_BT
         if spent_BT is not None:
             reward_BT = reward_BT - spent_BT
         advantage_BT, return_BT = critic.gae(reward_BT, rollouts.value_BT, mask_BT, lam=settings.lam)
@@ -191,11 +219,7 @@ class Trainer:
 
     def advantage(self, scores: Scores, group_B: Tensor) -> Tensor:
         """The recipe's advantage of each rollout, float32 [B]."""
-        settings = self.recipe.algorithm.advantage
-        options: dict[str, Any] = {}
-        if settings.name == "slas":
-            options = {"gamma": settings.gamma, "order": settings.order}
-        of = partial(advantages.ADVANTAGES[settings.name], **options)
+        settings, of = self.recipe.algorithm.advantage, self._of()
         if settings.combine == "gdpo":
             weights = self.rewards.weights
             reward_BK = torch.from_numpy(np.stack([scores.by_name[name] for name in weights], 1))
@@ -203,6 +227,14 @@ class Trainer:
         else:
             advantage_B = of(torch.from_numpy(scores.total_B), group_B)
         return self._clamped(advantage_B)
+
+    def _of(self) -> Callable[[Tensor, Tensor], Tensor]:
+        """The recipe's function of rewards and groups."""
+        settings = self.recipe.algorithm.advantage
+        options: dict[str, Any] = {}
+        if settings.name == "slas":
+            options = {"gamma": settings.gamma, "order": settings.order}
+        return partial(advantages.ADVANTAGES[settings.name], **options)
 
     def _clamped(self, advantage: Tensor) -> Tensor:
         largest = self.recipe.algorithm.advantage.clamp

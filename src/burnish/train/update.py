@@ -77,7 +77,8 @@ def accumulate(
     beta = 0.0 if algorithm.divergence.in_reward else algorithm.divergence.beta
     divergence = algorithm.divergence.name if beta else "none"
     everyone = divergence != "none" or credit.return_BT is not None
-    active = credit.keep_BT.any(1) if everyone else credit.advantage_B != 0
+    weighty = credit.advantage_B.view(len(credit.advantage_B), -1).any(1)
+    active = credit.keep_BT.any(1) if everyone else weighty
     which = active.nonzero().flatten()
     loss, distance, value, log_ratios, cut = 0.0, 0.0, 0.0, [], []
     steps = credit.keep_BT.shape[1]

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from burnish.core import divergences, ratios
 from burnish.engine import rng
+from burnish.policies.language import noise
 from burnish.policies.language.families import MARKERS
 from burnish.policies.language.logprobs import distribution, token_log_probs
 from burnish.policies.language.prompts import Encoded, Encoder, join_visuals
@@ -90,22 +91,37 @@ class LanguagePolicy:
         encoded = [self.encoder(prompt) for prompt in prompts]
         if self.engine:
             self.engine.send(self.model)
+        asked = [encoded] * sampling.group_size  # by place in the group
+        if sampling.noisy:
+            level = noise.level_at(sampling.noisy.level, step, recipe.train.steps)
+            views = [noise.view(p, level, (*seed, "noise", i)) for i, p in enumerate(prompts)]
+            count = round(sampling.noisy.share * sampling.group_size)
+            asked[len(asked) - count :] = [[self.encoder(each) for each in views]] * count
         group_B = torch.arange(len(prompts)).repeat_interleave(sampling.group_size)
         size = max(1, sampling.rows // sampling.group_size) * sampling.group_size
         for number, part in enumerate(group_B.split(size)):
-            yield self.sample(encoded, part, seed=(*seed, number))
+            shown = [asked[place % sampling.group_size][i] for place, i in enumerate(part.tolist())]
+            yield self.sample(encoded, part, seed=(*seed, number), shown=shown)
 
     @torch.no_grad()
-    def sample(self, prompts: list[Encoded], prompt_B: Tensor, *, seed: tuple[int | str, ...]) -> Rollouts:
+    def sample(
+        self,
+        prompts: list[Encoded],
+        prompt_B: Tensor,
+        *,
+        seed: tuple[int | str, ...],
+        shown: list[Encoded] | None = None,
+    ) -> Rollouts:
         """One completion for each entry of `prompt_B`, drawn by the policy's own distribution.
 
         Args:
             prompts: P prompts, encoded.
             prompt_B: which prompt each rollout answers, [B].
             seed: keys of the draws.
+            shown: what each of the B rollouts is drawn from, where that is not its prompt.
         """
-        asked = [prompts[i] for i in prompt_B.tolist()]
         draw = self._request if self.engine else self._generate
+        asked = shown or [prompts[i] for i in prompt_B.tolist()]
         token_BT, sampled_BT = draw(asked, self.temperature, seed)
         ended_BT = torch.isin(token_BT, torch.tensor(self.ends))
         mask_BT = (ended_BT.cumsum(1) - ended_BT.long()) == 0
@@ -272,7 +288,10 @@ class LanguagePolicy:
 
     def _text(self, tokens: Tensor, complete: bool) -> Completion:
         text = self.encoder.tokenizer.decode(tokens, skip_special_tokens=True)
-        return Completion(text.strip(), len(tokens), not complete)
+        ends = torch.isin(tokens, self.boundaries).nonzero().flatten() + 1
+        pieces = [piece for piece in tokens.tensor_split(ends) if len(piece)]
+        steps = self.encoder.tokenizer.batch_decode(pieces, skip_special_tokens=True)
+        return Completion(text.strip(), len(tokens), not complete, tuple(step.strip() for step in steps))
 
     @torch.no_grad()
     def answer(
