@@ -129,3 +129,23 @@ def test_shares_cut_by_whole_groups_and_lose_nothing() -> None:
     assert torch.equal(sum(part.advantage_B for part in parts), ADVANTAGE)  # type: ignore[arg-type]
     assert [part.denominator for part in parts] == [6, 3]
     assert parts[1].keep_BT.any(1).tolist() == [False] * 3 + [True] * 3 + [False] * 3
+
+
+def test_gmpo_counts_the_decisions_that_its_clip_holds(
+    policy: DenoisingPolicy, rollouts: Rollouts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Four decisions a rollout pushed up by 1: those of positive advantage are held, of negative are not."""
+    evaluate = policy.evaluate
+
+    def pushed(*arguments: object) -> tuple[torch.Tensor, torch.Tensor]:
+        log_ratio_BT, divergence_BT = evaluate(*arguments)  # type: ignore[arg-type]
+        return log_ratio_BT + 1.0, divergence_BT
+
+    monkeypatch.setattr(policy, "evaluate", pushed)
+    steps = rollouts.mask_BT.shape[1]
+    made = credit(torch.zeros(steps, dtype=torch.long))
+    how = Algorithm.model_validate({"preset": "gmpo", "objective": {"clip_low": 0.2}})
+    numbers = accumulate(policy, rollouts, made, how, 64)
+    assert numbers["clip_fraction"] == pytest.approx(
+        (ADVANTAGE > 0).sum().item() / (ADVANTAGE != 0).sum().item()
+    )

@@ -4,27 +4,29 @@
 
 The function receives the columns of the prompts that it names (all of them with `**columns`), each a list
 as long as `images`, and the reward's options as they are. `None` means: this image cannot be scored. The
-marks of `rewards.kinds` make it groupwise or pairwise. A function of TRL's signature,
-`f(completions, prompts=…, **columns)`, is called by keyword, with the images as completions.
+marks of `rewards.kinds` make it groupwise or pairwise. Other libraries' signatures are taken as they are
+(`rewards.foreign`). A function may be asynchronous: calls of one batch are awaited together.
 """
 
 from __future__ import annotations
 
+import asyncio
 import difflib
 import importlib
 import importlib.util
 import inspect
 import sys
+import threading
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from PIL import Image
-
 from burnish.errors import RewardError
+from burnish.rewards.foreign import TRL_FILLS, parameters_of, recognise, shown
 from burnish.rewards.kinds import kind_of
-from burnish.types import Completion, Prompt
+from burnish.types import Prompt
 
 
 class UserReward:
@@ -34,22 +36,30 @@ class UserReward:
         self.name, self.options = name, dict(options or {})
         self.function = load_function(name)
         self.kind = kind_of(self.function)
-        before = 3 if self.kind == "pair" else 2
-        self.by_keyword, self.named, self.required, self.everything = _parameters(self.function, name, before)
+        self.convention = None if self.kind == "pair" else recognise(self.function)
+        before = 0 if self.convention else 3 if self.kind == "pair" else 2
+        self.named, self.required, self.everything = _parameters(self.function, name, before)
+        self.column = None
+        if self.convention:
+            if not self.convention.columns and "column" not in self.named:
+                self.column = self.options.pop("column", None)
+            self.required = self.convention.asks(name, self.required, self.options)
         for key in self.options:
             if key not in self.named and not self.everything:
                 raise RewardError(f"reward {name} has no parameter {key!r} for that option")
 
     def __call__(self, *given: Sequence[Any]) -> Any:
         """Whatever the function returns for images and prompts (pairs: first, second, prompts)."""
-        *images, prompts = given
-        pictures = [[_shown(output) for output in part] for part in images]
-        texts, columns = [p.text for p in prompts], self._columns(prompts) | self.options
-        if self.by_keyword:
-            keywords = {"completions": pictures[0], "prompts": texts}
-            accepted = keywords if self.everything else {key: keywords[key] for key in self.by_keyword}
-            return self.function(**accepted, **columns)
-        return self.function(*pictures, texts, **columns)
+        *outputs, prompts = given
+        more = self._columns(prompts) | self.options
+        if self.convention is None:
+            pictures = [[shown(output) for output in part] for part in outputs]
+            return awaited([self.function(*pictures, [p.text for p in prompts], **more)])[0]
+        calls = [
+            {key: value for key, value in call.items() if self.everything or key in self.named} | more
+            for call in self.convention.calls(self.name, outputs[0], prompts, self.column)
+        ]
+        return self.convention.scores(self.name, awaited([self.function(**call) for call in calls]))
 
     def close(self) -> None:
         """Pass on to the function's own `close`, if it has one."""
@@ -58,6 +68,8 @@ class UserReward:
             close()
 
     def _columns(self, prompts: Sequence[Prompt]) -> dict[str, list[Any]]:
+        if self.convention and not self.convention.columns:
+            return {}
         there = dict.fromkeys(key for prompt in prompts for key in prompt.columns)
         for name in self.required:
             if name not in there and name not in self.options:
@@ -66,16 +78,34 @@ class UserReward:
                     f"{', '.join(map(str, there)) or 'none'}: add the column or give the parameter a default"
                 )
         wanted = there if self.everything else [key for key in there if key in self.named]
-        return {
+        filled = {key: value for key, value in TRL_FILLS.items() if self.convention and key in self.named}
+        return filled | {
             key: [prompt.columns.get(key) for prompt in prompts]
             for key in wanted
             if key not in ("images", "prompts", "completions")
         }
 
 
-def _shown(output: Any) -> Any:
-    """What a user's function sees: a PIL image, or a completion's text."""
-    return output.text if isinstance(output, Completion) else Image.fromarray(output)
+def awaited(results: Sequence[Any]) -> list[Any]:
+    """The results; those to be awaited run together, also where an event loop is running already."""
+    if not any(map(inspect.isawaitable, results)):
+        return list(results)
+
+    async def one(result: Any) -> Any:
+        return await result if inspect.isawaitable(result) else result
+
+    async def together() -> list[Any]:
+        return await asyncio.gather(*map(one, results))
+
+    return asyncio.run_coroutine_threadsafe(together(), _loop()).result()
+
+
+@cache
+def _loop() -> asyncio.AbstractEventLoop:
+    """One event loop in a thread of its own, so that a client made in one call still works in the next."""
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, name="burnish-rewards", daemon=True).start()
+    return loop
 
 
 def load_function(name: str) -> Callable[..., Any]:
@@ -90,6 +120,11 @@ def load_function(name: str) -> Callable[..., Any]:
         close = difflib.get_close_matches(attribute, known, n=1)
         hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(known) or 'no functions'}"
         raise RewardError(f"reward {name}: {place} has no {attribute}; {hint}")
+    if inspect.isclass(function) and any(p.name == "completions" for p in parameters_of(function.__call__)):
+        try:
+            return function()
+        except Exception as error:
+            raise RewardError(f"reward {name}: {attribute}() raised {describe(error)}") from error
     if inspect.isclass(function) or not callable(function):
         raise RewardError(
             f"reward {name}: {attribute} is a {type(function).__name__}, not a function "
@@ -132,32 +167,18 @@ def _import_module(place: str, name: str) -> ModuleType:
         raise RewardError(f"reward {name}: importing {place} raised {describe(error)}") from error
 
 
-def _parameters(
-    function: Callable[..., Any], name: str, before: int
-) -> tuple[list[str], set[str], list[str], bool]:
-    """What is given by keyword, column names it takes, those without a default, whether it takes any."""
-    try:
-        parameters = list(inspect.signature(function).parameters.values())
-    except (TypeError, ValueError):
-        return [], set(), [], False
-    known = [p.name for p in parameters if p.name in ("completions", "prompts")]
-    if "completions" in known:
-        rest = [
-            p
-            for p in parameters
-            if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY) and p.name not in known
-        ]
-        everything = any(p.kind is p.VAR_KEYWORD for p in parameters)
-        return known, {p.name for p in rest}, [p.name for p in rest if p.default is p.empty], everything
+def _parameters(function: Callable[..., Any], name: str, before: int) -> tuple[set[str], list[str], bool]:
+    """Names beyond the first `before` parameters, those without a default, whether it takes any."""
+    parameters = parameters_of(function)
     positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    if len(positional) < before and not any(p.kind is p.VAR_POSITIONAL for p in parameters):
+    if parameters and len(positional) < before and not any(p.kind is p.VAR_POSITIONAL for p in parameters):
         takes = (
             "two arguments, the images" if before == 2 else "three arguments, the first images, the second"
         )
         raise RewardError(f"reward {name} must take {takes} and the prompts")
     rest = positional[before:] + [p for p in parameters if p.kind is p.KEYWORD_ONLY]
     everything = any(p.kind is p.VAR_KEYWORD for p in parameters)
-    return [], {p.name for p in rest}, [p.name for p in rest if p.default is p.empty], everything
+    return {p.name for p in rest}, [p.name for p in rest if p.default is p.empty], everything
 
 
 def describe(error: BaseException) -> str:

@@ -92,7 +92,9 @@ def accumulate(
         unit = (credit.unit_T if credit.unit_T.ndim == 1 else credit.unit_T[part]).to(place)
         if objective.name in objectives.BEFORE_POOLING:
             limit = objectives.BEFORE_POOLING[objective.name]
-            log_ratio_BT = limit(log_ratio_BT, advantage, low=low, high=high)
+            limited_BT = limit(log_ratio_BT, advantage, low=low, high=high)
+            cut.append((limited_BT != log_ratio_BT)[keep_BT])
+            log_ratio_BT = limited_BT
         log_ratio_BU, mask_BU = units.pool(log_ratio_BT, unit, keep_BT)
         if algorithm.correction.name != "none":
             weigh = corrections.CORRECTIONS[algorithm.correction.name]
@@ -126,7 +128,8 @@ def accumulate(
         loss += micro.item()
         detached = log_ratio_BU.detach()
         log_ratios.append(detached[mask_BU])
-        cut.append(objectives.clip_mask(detached, advantage, low, high)[mask_BU])
+        if objective.name not in objectives.BEFORE_POOLING:
+            cut.append(objectives.clip_mask(detached, advantage, low, high)[mask_BU])
     if not log_ratios:
         return dict.fromkeys(NUMBERS, 0.0)
     log_ratio = torch.cat(log_ratios)
