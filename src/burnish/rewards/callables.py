@@ -5,7 +5,8 @@
 The function receives the columns of the prompts that it names (all of them with `**columns`), each a list
 as long as `images`, and the reward's options as they are. `None` means: this image cannot be scored. The
 marks of `rewards.kinds` make it groupwise or pairwise. Other libraries' signatures are taken as they are
-(`rewards.foreign`). A function may be asynchronous: calls of one batch are awaited together.
+(`rewards.foreign`). A function may be asynchronous: calls of one batch are awaited together. One of
+completions that names `steps` receives the steps of each, and may return a list with a number for each.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from typing import Any
 from burnish.errors import RewardError
 from burnish.rewards.foreign import TRL_FILLS, parameters_of, recognise, shown
 from burnish.rewards.kinds import kind_of
-from burnish.types import Prompt
+from burnish.types import Completion, Prompt
 
 
 class UserReward:
@@ -51,7 +52,7 @@ class UserReward:
     def __call__(self, *given: Sequence[Any]) -> Any:
         """Whatever the function returns for images and prompts (pairs: first, second, prompts)."""
         *outputs, prompts = given
-        more = self._columns(prompts) | self.options
+        more = self._columns(outputs[0], prompts) | self.options
         if self.convention is None:
             pictures = [[shown(output) for output in part] for part in outputs]
             return awaited([self.function(*pictures, [p.text for p in prompts], **more)])[0]
@@ -59,7 +60,14 @@ class UserReward:
             {key: value for key, value in call.items() if self.everything or key in self.named} | more
             for call in self.convention.calls(self.name, outputs[0], prompts, self.column)
         ]
-        return self.convention.scores(self.name, awaited([self.function(**call) for call in calls]))
+        try:
+            results = awaited([self.function(**call) for call in calls])
+        except TypeError as error:
+            if "string indices" not in str(error):
+                raise
+            hint = "completions and prompts are texts here, not messages: read completion, not completion[0]"
+            raise RewardError(f"reward {self.name} raised {describe(error)}; {hint}") from error
+        return self.convention.scores(self.name, results)
 
     def close(self) -> None:
         """Pass on to the function's own `close`, if it has one."""
@@ -67,18 +75,20 @@ class UserReward:
         if callable(close):
             close()
 
-    def _columns(self, prompts: Sequence[Prompt]) -> dict[str, list[Any]]:
+    def _columns(self, outputs: Sequence[Any], prompts: Sequence[Prompt]) -> dict[str, Any]:
         if self.convention and not self.convention.columns:
             return {}
         there = dict.fromkeys(key for prompt in prompts for key in prompt.columns)
+        filled = {key: value for key, value in TRL_FILLS.items() if self.convention and key in self.named}
+        if "steps" in self.named and all(isinstance(output, Completion) for output in outputs):
+            filled["steps"] = [list(output.steps) for output in outputs]
         for name in self.required:
-            if name not in there and name not in self.options:
+            if name not in there and name not in self.options and name not in filled:
                 raise RewardError(
                     f"reward {self.name} asks for the column {name!r}, but the prompts have "
                     f"{', '.join(map(str, there)) or 'none'}: add the column or give the parameter a default"
                 )
         wanted = there if self.everything else [key for key in there if key in self.named]
-        filled = {key: value for key, value in TRL_FILLS.items() if self.convention and key in self.named}
         return filled | {
             key: [prompt.columns.get(key) for prompt in prompts]
             for key in wanted
@@ -92,7 +102,10 @@ def awaited(results: Sequence[Any]) -> list[Any]:
         return list(results)
 
     async def one(result: Any) -> Any:
-        return await result if inspect.isawaitable(result) else result
+        try:
+            return await result if inspect.isawaitable(result) else result
+        except SystemExit as error:  # would end the loop, and the batch would wait for ever
+            raise RuntimeError(f"SystemExit({error.code})") from error
 
     async def together() -> list[Any]:
         return await asyncio.gather(*map(one, results))
@@ -114,7 +127,7 @@ def load_function(name: str) -> Callable[..., Any]:
     if not place or not attribute:
         raise RewardError(f"reward {name!r} is not of the form FILE.py:NAME or package.module:NAME")
     module = _import_file(place, name) if place.endswith(".py") else _import_module(place, name)
-    function = getattr(module, attribute, None)
+    function: Any = getattr(module, attribute, None)
     if function is None:
         known = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
         close = difflib.get_close_matches(attribute, known, n=1)
@@ -122,7 +135,7 @@ def load_function(name: str) -> Callable[..., Any]:
         raise RewardError(f"reward {name}: {place} has no {attribute}; {hint}")
     if inspect.isclass(function) and any(p.name == "completions" for p in parameters_of(function.__call__)):
         try:
-            return function()
+            function = function()
         except Exception as error:
             raise RewardError(f"reward {name}: {attribute}() raised {describe(error)}") from error
     if inspect.isclass(function) or not callable(function):
@@ -171,7 +184,7 @@ def _parameters(function: Callable[..., Any], name: str, before: int) -> tuple[s
     """Names beyond the first `before` parameters, those without a default, whether it takes any."""
     parameters = parameters_of(function)
     positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    if parameters and len(positional) < before and not any(p.kind is p.VAR_POSITIONAL for p in parameters):
+    if len(positional) < before and not any(p.kind is p.VAR_POSITIONAL for p in parameters):
         takes = (
             "two arguments, the images" if before == 2 else "three arguments, the first images, the second"
         )
