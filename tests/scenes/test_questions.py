@@ -13,7 +13,7 @@ from burnish.errors import DataError
 from burnish.scenes import reader, warmup
 from burnish.scenes.grammar import COLORS, HELD_OUT_PAIRS, PLURALS, SHAPES
 from burnish.scenes.models import bundled
-from burnish.scenes.questions import SIDE, TASKS, Question, questions, reading_order
+from burnish.scenes.questions import CELLS, SIDE, TASKS, Question, questions, reading_order
 
 SINGULAR = {plural: shape for shape, plural in PLURALS.items()}
 
@@ -51,10 +51,13 @@ def test_boxes_hold_their_object() -> None:
     for question in [q for q in questions("train", 100) if q.task == "ground"]:
         x1, y1, x2, y2 = map(int, re.findall(r"\d+", question.answer))
         thing = question.plan.objects[0]
-        assert 0 <= x1 < x2 <= SIDE
-        assert 0 <= y1 < y2 <= SIDE
-        assert abs((x1 + x2) / 2 - thing.center[0] * SIDE) <= 1
-        inside = np.asarray(question.image(), dtype=float)[y1:y2, x1:x2]
+        assert 0 <= x1 < x2 <= CELLS
+        assert 0 <= y1 < y2 <= CELLS
+        assert abs((x1 + x2) / 2 - thing.center[0] * CELLS) <= 0.75
+        pixels = SIDE // CELLS
+        inside = np.asarray(question.image(), dtype=float)[
+            pixels * y1 : pixels * y2, pixels * x1 : pixels * x2
+        ]
         assert (np.abs(inside - np.array(thing.rgb)).max(-1) < 12).any()
 
 
@@ -82,6 +85,21 @@ def test_thoughts_name_the_objects_in_reading_order() -> None:
     order = [(t.center[1], t.center[0]) for t in reading_order(question.plan)]
     assert order == sorted(order)
     assert question.target.count(",") >= len(question.plan.objects) - 1
+
+
+@pytest.mark.parametrize("split", ["train", "total"])
+def test_the_marks_of_a_thought_lead_to_the_answer(split) -> None:
+    for question in questions(split, 200):
+        plus, minus = question.target.count(" +"), question.target.count(" -")
+        if question.task in ("count", "total"):
+            assert (str(plus), minus) == (question.answer, 0)
+        elif question.task == "compare":
+            assert str(plus - minus) == question.answer
+        else:
+            assert (plus, minus) == (1, int(question.task == "relation"))
+        if question.task == "attribute":
+            (marked,) = re.findall(r"(\w+ \w+) \+", question.target)
+            assert question.answer in marked.split()
 
 
 def test_a_fresh_reader_is_seeded_and_learns() -> None:

@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from burnish.errors import DataError
+from burnish.rewards.text.extract import answer_of
 from burnish.scenes.grammar import PLURALS, Scene, parse
 from burnish.scenes.models import bundled
 from burnish.scenes.questions import SIDE
@@ -79,7 +80,7 @@ def reader(path: str | None = None) -> Callable[[Sequence[np.ndarray], Sequence[
         said = answers(model, words, pictures, [shown for _, shown, _ in jobs], greedy=True)
         right: list[list[bool]] = [[] for _ in images]
         for (i, _, answer), text in zip(jobs, said, strict=True):
-            right[i].append(f"<answer>{answer}</answer>" in text)
+            right[i].append(answer_of(text) == answer)
         return [sum(marks) / len(marks) if marks else None for marks in right]
 
     return reward

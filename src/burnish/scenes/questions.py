@@ -7,8 +7,9 @@ is never shown before it is asked. Splits:
 - `ood`: every question is about an object of a held-out pair;
 - `total`: the held-out task on the scenes of `test`.
 
-A model thinks aloud by naming the objects in reading order and then answers:
-`<think>red circle, blue star</think><answer>2</answer>`. Boxes are in pixels of the `SIDE`-pixel image.
+A model thinks aloud by naming the objects in reading order, a + after those that the question is about and
+a − after those they are compared with, and then answers:
+`<think> red circle +, blue star, red circle +</think><answer> 2</answer>`. Boxes are in sixteenths of a side.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ Split = Literal["train", "test", "ood", "total"]
 TASKS = ("count", "attribute", "relation", "compare", "ground")
 SIDE = 64
 """Pixels of a side."""
+CELLS = 16
+"""Units of a side, in which boxes are asked and answered: whole numbers of few digits."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,8 @@ class Question:
 
     text: str
     answer: str
+    about: dict[str, str]
+    against: dict[str, str] | None
     task: str
     plan: Layout
 
@@ -48,13 +53,20 @@ class Question:
 
     @property
     def target(self) -> str:
-        """What a supervised model is shown: the objects named in reading order, then the answer."""
-        named = ", ".join(f"{thing.color} {thing.shape}" for thing in reading_order(self.plan))
-        return f"<think>{named}</think><answer>{self.answer}</answer>"
+        """What a supervised model is shown: the objects in reading order, marked, then the answer."""
+        named = ", ".join(
+            f"{thing.color} {thing.shape}{self._mark(thing)}" for thing in reading_order(self.plan)
+        )
+        return f"<think> {named}</think><answer> {self.answer}</answer>"
+
+    def _mark(self, thing: Placed) -> str:
+        if _is(thing, self.about):
+            return " +"
+        return " -" if self.against is not None and _is(thing, self.against) else ""
 
     def prompt(self) -> Prompt:
         """As a row of training data."""
-        columns = {"answer": self.answer, "task": self.task, "width": SIDE, "height": SIDE}
+        columns = {"answer": self.answer, "task": self.task, "width": CELLS, "height": CELLS}
         columns["objects"] = len(self.plan.objects)
         return Prompt(f"<image>\n{self.text}", columns, images=(Picture(self.image, self.text),))
 
@@ -98,68 +110,77 @@ def reading_order(plan: Layout) -> list[Placed]:
 
 
 def box_of(thing: Placed) -> list[int]:
-    """[x1, y1, x2, y2] in pixels around an object's circumscribed circle."""
+    """[x1, y1, x2, y2] in `CELLS`ths of the side around an object's circumscribed circle."""
     (x, y), r = thing.center, thing.radius
-    return [round(value * SIDE) for value in (x - r, y - r, x + r, y + r)]
+    return [round(value * CELLS) for value in (x - r, y - r, x + r, y + r)]
 
 
-Found = tuple[str, str] | None
+def _is(thing: Placed, wanted: dict[str, str]) -> bool:
+    return all(getattr(thing, key) == value for key, value in wanted.items())
+
+
+def _of(plan: Layout, wanted: dict[str, str]) -> int:
+    return sum(_is(thing, wanted) for thing in plan.objects)
+
+
+Found = tuple[str, str, dict[str, str], dict[str, str] | None] | None
+"""The question, its answer, what it is about, and what that is compared with."""
 
 
 def _count(plan: Layout, rng: np.random.Generator) -> Found:
     shape, color = plan.objects[0].shape, plan.objects[0].color
     if rng.random() < 0.25 and (color, shape) not in HELD_OUT_PAIRS:  # often of what is not there
         shape, color = SHAPES[rng.integers(len(SHAPES))], COLORS[rng.integers(len(COLORS))]
-    how = rng.integers(3)
-    if how == 0:
-        return f"how many {PLURALS[shape]}?", str(_of(plan, shape=shape))
-    if how == 1:
-        return f"how many {color} shapes?", str(_of(plan, color=color))
-    return f"how many {color} {PLURALS[shape]}?", str(_of(plan, shape=shape, color=color))
-
-
-def _of(plan: Layout, **wanted: str) -> int:
-    return sum(all(getattr(t, key) == value for key, value in wanted.items()) for t in plan.objects)
+    words, about = [
+        (PLURALS[shape], {"shape": shape}),
+        (f"{color} shapes", {"color": color}),
+        (f"{color} {PLURALS[shape]}", {"shape": shape, "color": color}),
+    ][rng.integers(3)]
+    return f"how many {words}?", str(_of(plan, about)), about, None
 
 
 def _attribute(plan: Layout, rng: np.random.Generator) -> Found:
     first = plan.objects[0]
-    if rng.random() < 0.5:
-        one = _of(plan, shape=first.shape) == 1
-        return (f"what color is the {first.shape}?", first.color) if one else None
-    one = _of(plan, color=first.color) == 1
-    return (f"what shape is {first.color}?", first.shape) if one else None
+    words, answer, about = (
+        (f"what color is the {first.shape}?", first.color, {"shape": first.shape})
+        if rng.random() < 0.5
+        else (f"what shape is {first.color}?", first.shape, {"color": first.color})
+    )
+    return (words, answer, about, None) if _of(plan, about) == 1 else None
 
 
 def _relation(plan: Layout, rng: np.random.Generator) -> Found:
     a, b = plan.objects[0], plan.objects[1]
-    if _of(plan, shape=a.shape) != 1 or _of(plan, shape=b.shape) != 1:
+    about, against = {"shape": a.shape}, {"shape": b.shape}
+    if _of(plan, about) != 1 or _of(plan, against) != 1:
         return None
     dx, dy = b.center[0] - a.center[0], b.center[1] - a.center[1]
     if dx and dy and abs(abs(dx) - abs(dy)) < 0.2:
         return None  # neither beside nor above
     true = ("left of" if dx > 0 else "right of") if abs(dx) > abs(dy) else ("above" if dy > 0 else "below")
     asked = true if rng.random() < 0.5 else [r for r in RELATIONS if r != true][rng.integers(3)]
-    return f"is the {a.shape} {asked} the {b.shape}?", "yes" if asked == true else "no"
+    return f"is the {a.shape} {asked} the {b.shape}?", "yes" if asked == true else "no", about, against
 
 
 def _compare(plan: Layout, rng: np.random.Generator) -> Found:
     a, b = plan.objects[0].shape, plan.objects[1].shape
-    more = _of(plan, shape=a) - _of(plan, shape=b)
+    about, against = {"shape": a}, {"shape": b}
+    more = _of(plan, about) - _of(plan, against)
     if a == b or more < 0:
         return None
-    return f"how many more {PLURALS[a]} than {PLURALS[b]}?", str(more)
+    return f"how many more {PLURALS[a]} than {PLURALS[b]}?", str(more), about, against
 
 
 def _ground(plan: Layout, rng: np.random.Generator) -> Found:
     first = plan.objects[0]
-    if _of(plan, shape=first.shape, color=first.color) != 1:
+    about = {"shape": first.shape, "color": first.color}
+    if _of(plan, about) != 1:
         return None
-    return f"where is the {first.color} {first.shape}?", str(box_of(first))
+    return f"where is the {first.color} {first.shape}?", str(box_of(first)), about, None
 
 
 def _total(plan: Layout, rng: np.random.Generator) -> Found:
-    return "how many shapes?", str(len(plan.objects))
+    return "how many shapes?", str(len(plan.objects)), {}, None
 
 
 ASK: dict[str, Callable[[Layout, np.random.Generator], Found]] = {

@@ -121,7 +121,7 @@ def accuracy(
     """Share of exactly right answers, for each task and as a whole (`all`)."""
     asked = questions(split, count, seed=1)
     said = answers(model, words, pictures, asked, greedy=greedy)
-    right = [f"<answer>{q.answer}</answer>" in text for q, text in zip(asked, said, strict=True)]
+    right = [f"<answer> {q.answer}</answer>" in text for q, text in zip(asked, said, strict=True)]
     tasks = sorted({q.task for q in asked})
     shares = {}
     for task in tasks:
@@ -158,7 +158,7 @@ def main(argv: list[str] | None = None) -> int:
     corpus = [text for q in sample for text in (q.text, q.target)]
     model, words, pictures = reader.build(corpus, settings.seed)
     model.to(settings.device)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=settings.lr, weight_decay=0.01)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=settings.lr, betas=(0.9, 0.95), weight_decay=0.01)
     shown: dict[str, float] = {}
     began = time.perf_counter()
     for step in range(1, settings.steps + 1):
