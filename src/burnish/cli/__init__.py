@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 
 from burnish import __version__
+from burnish.cli.benchmarks import benchmark
 from burnish.cli.pictures import evaluate, sample, score, serve_reward
 from burnish.cli.runs import compare, report
 from burnish.cli.scenes import scenes
@@ -25,6 +26,7 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "doctor": doctor,
     "sample": sample,
     "evaluate": evaluate,
+    "benchmark": benchmark,
     "score": score,
     "serve-reward": serve_reward,
     "compare": compare,

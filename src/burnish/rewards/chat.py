@@ -35,6 +35,7 @@ class Chat:
         retries: further tries of a request that failed.
         workers: requests at a time.
         shown: images of one question.
+        name: of the reward, in messages.
 
     Raises:
         RewardError: the package `openai` is missing, an option is malformed, or a trial question about grey
@@ -42,23 +43,37 @@ class Chat:
     """
 
     def __init__(
-        self, url: str, model: str, question: str, timeout: float, retries: int, workers: int, shown: int
+        self,
+        url: str,
+        model: str,
+        question: str,
+        timeout: float,
+        retries: int,
+        workers: int,
+        shown: int,
+        name: str = "judge",
     ):
         try:
             import openai
         except ImportError:
-            raise RewardError("reward judge needs the package openai: pip install 'burnish[judge]'") from None
+            raise RewardError(
+                f"reward {name} needs the package openai: pip install 'burnish[judge]'"
+            ) from None
         if not URL.fullmatch(str(url)):
-            raise RewardError(f"reward judge: url must look like http://HOST:PORT/v1, not {url!r}")
+            raise RewardError(f"reward {name}: url must look like http://HOST:PORT/v1, not {url!r}")
         if str(question).count(PROMPT) != 1:
-            raise RewardError(f"reward judge: the question must hold {PROMPT} once, where the prompt belongs")
+            raise RewardError(
+                f"reward {name}: the question must hold {PROMPT} once, where the prompt belongs"
+            )
         if not isinstance(timeout, int | float) or not timeout > 0:
-            raise RewardError(f"reward judge: timeout must be a number of seconds above 0, not {timeout!r}")
-        for name, number, least in (("retries", retries, 0), ("workers", workers, 1)):
+            raise RewardError(f"reward {name}: timeout must be a number of seconds above 0, not {timeout!r}")
+        for option, number, least in (("retries", retries, 0), ("workers", workers, 1)):
             if not isinstance(number, int) or number < least:
-                raise RewardError(f"reward judge: {name} must be a whole number from {least}, not {number!r}")
+                raise RewardError(
+                    f"reward {name}: {option} must be a whole number from {least}, not {number!r}"
+                )
         self.model, self.question, self.workers = model, question, workers
-        key = next((os.environ[name] for name in KEYS if os.environ.get(name)), "none")
+        key = next((os.environ[each] for each in KEYS if os.environ.get(each)), "none")
         self.client = openai.OpenAI(base_url=url, api_key=key, timeout=timeout, max_retries=retries)
         self.failures = (openai.OpenAIError, AttributeError, IndexError, TypeError, ValueError)
         try:
@@ -66,7 +81,7 @@ class Chat:
         except self.failures as problem:
             reason = " ".join(str(problem).split())[:200]
             raise RewardError(
-                f"reward judge: no answer from {model} at {url} ({reason}); check the address, the model's "
+                f"reward {name}: no answer from {model} at {url} ({reason}); check the address, the model's "
                 f"name and {KEYS[0]}"
             ) from None
 

@@ -15,13 +15,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from burnish.errors import RewardError
-from burnish.rewards.text.match import Reward, judged, unreadable
+from burnish.rewards.text.match import Reward, check_number, judged, unreadable
 from burnish.types import Prompt
 
 _NUMBER = r"\s*(-?\d{1,7}(?:\.\d{1,9})?)\s*"
 _BOX = re.compile(rf"[\[(]?{_NUMBER},{_NUMBER}(?:,|\),\s*\(){_NUMBER},{_NUMBER}[\])]?")
 _POINT = re.compile(rf"[\[(]?{_NUMBER},{_NUMBER}[\])]?")
-_FENCE = re.compile(r"```(?:json)?\s*(.*?)\s*```", re.DOTALL)
 FRAMES = ("pixels", "resized", "thousand", "unit")
 KEYS = ("bbox_2d", "bbox", "box", "point_2d", "point")
 """Where a written object has its box or point."""
@@ -47,6 +46,7 @@ def box_iou(
         column: of the right box, a list of four numbers or its text.
     """
     check_frames(frame, truth_frame)
+    check_number("box_iou", "threshold", threshold, 0, 1)
 
     def same(said: str, right: Any, prompt: Prompt) -> float:
         a, b = read_box(said), read_box(right)
@@ -107,6 +107,8 @@ def _numbers(value: Any, form: re.Pattern[str]) -> list[float]:
         value = value[0]
     if isinstance(value, Mapping):
         value = next((value[key] for key in KEYS if key in value), None)
+    if isinstance(value, str | bytes | Mapping):
+        return []
     try:
         numbers = [float(n) for n in value]
     except (TypeError, ValueError, OverflowError):
@@ -116,9 +118,11 @@ def _numbers(value: Any, form: re.Pattern[str]) -> list[float]:
 
 def read_json(text: str) -> Any:
     """The JSON that is all of the text, in a code fence or not; None if it is none."""
-    fenced = _FENCE.fullmatch(text.strip())
+    text = text.strip()
+    if len(text) >= 6 and text.startswith("```") and text.endswith("```"):
+        text = text[3:-3].removeprefix("json")
     try:
-        return json.loads(fenced[1] if fenced else text)
+        return json.loads(text)
     except (ValueError, RecursionError):
         return None
 
@@ -135,7 +139,8 @@ def iou(a: Box, b: Box) -> float:
         return 0.0
     shared = width * height
     areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (a, b)]
-    return shared / (sum(areas) - shared)
+    union = sum(areas) - shared
+    return min(1.0, shared / union) if union > 0 else 0.0
 
 
 def check_frames(*frames: str) -> None:

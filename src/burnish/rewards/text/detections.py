@@ -8,14 +8,17 @@ there are take the score down by the ratio.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from typing import Any
 
 from burnish.rewards.text.boxes import KEYS, Box, check_frames, iou, read_box, read_json, scaled
-from burnish.rewards.text.match import Reward, judged, unreadable
+from burnish.rewards.text.match import Reward, check_number, judged, unreadable
 from burnish.types import Prompt
 
 THRESHOLDS = tuple(0.5 + 0.05 * step for step in range(10))
 """COCO's."""
+LEAST = 0.01
+"""Threshold: at 0 every box would be found."""
 MOST = 1000
 """A longer list earns 0."""
 
@@ -36,11 +39,13 @@ def box_map(
     Args:
         frame: of the model's boxes.
         truth_frame: of the right ones.
-        threshold: IoU from which a box is found; None averages over 0.50, 0.55, … 0.95.
+        threshold: IoU from which a box is found, from 0.01 to 1; None averages over 0.50, 0.55, … 0.95.
         where: `answer`, `boxed`, `last` or `whole`.
         column: of the right list, in the same form.
     """
     check_frames(frame, truth_frame)
+    if threshold is not None:
+        check_number("box_map", "threshold", threshold, LEAST, 1)
     thresholds = THRESHOLDS if threshold is None else (threshold,)
 
     def same(said: str, right: Any, prompt: Prompt) -> float:
@@ -51,7 +56,7 @@ def box_map(
             return 0.0
         a = [(label, scaled(box, frame, prompt)) for label, box in a]
         b = [(label, scaled(box, truth_frame, prompt)) for label, box in b]
-        return sum(mean_ap(a, b, each) for each in thresholds) / len(thresholds)
+        return mean_ap(a, b, thresholds)
 
     return judged(same, where, column)
 
@@ -72,26 +77,33 @@ def read_boxes(value: Any) -> Found | None:
     return found
 
 
-def mean_ap(said: Found, right: Found, threshold: float) -> float:
-    """Average precision, averaged over all labels of either list, times right boxes over said ones (≤ 1)."""
+def mean_ap(said: Found, right: Found, thresholds: Sequence[float]) -> float:
+    """Average precision, mean over thresholds and the labels of either list, times right over said boxes (≤ 1)."""
     if not said or not right:
         return float(not said and not right)
     labels = {label for label, _ in said} | {label for label, _ in right}
-    each = [
-        average_precision([b for k, b in said if k == label], [b for k, b in right if k == label], threshold)
-        for label in labels
-    ]
-    return sum(each) / len(each) * min(1.0, len(right) / len(said))
+    total = 0.0
+    for label in sorted(labels):
+        wanted = [box for k, box in right if k == label]
+        overlap_SR = [[iou(box, b) for b in wanted] for k, box in said if k == label]
+        total += sum(average_precision(overlap_SR, len(wanted), each) for each in thresholds)
+    return total / (len(labels) * len(thresholds)) * min(1.0, len(right) / len(said))
 
 
-def average_precision(said: Sequence[Box], right: Sequence[Box], threshold: float) -> float:
-    """Area under the interpolated curve of precision over recall; each right box is found once at most."""
-    free, precisions, hits = list(right), [], 0
-    for rank, box in enumerate(said, 1):
-        best = max(free, key=lambda b: iou(box, b), default=None)
-        if best is not None and iou(box, best) >= threshold:
+def average_precision(overlap_SR: Sequence[Sequence[float]], count: int, threshold: float) -> float:
+    """Area under the interpolated curve of precision over recall; each right box is found once at most.
+
+    Args:
+        overlap_SR: IoU of each said box, the most confident first, with each right box.
+        count: of right boxes.
+        threshold: IoU from which a box is found.
+    """
+    free = list(range(count))
+    precisions: list[float] = []
+    for rank, row in enumerate(overlap_SR, 1):
+        best = max(free, key=row.__getitem__, default=None)
+        if best is not None and row[best] >= threshold:
             free.remove(best)
-            hits += 1
-            precisions.append(hits / rank)
-    envelope = [max(precisions[i:]) for i in range(len(precisions))]
-    return sum(envelope) / len(right) if right else 0.0
+            precisions.append((len(precisions) + 1) / rank)
+    envelope = list(accumulate(reversed(precisions), max))
+    return sum(envelope) / count if count else 0.0

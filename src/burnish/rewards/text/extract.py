@@ -16,7 +16,10 @@ PLACES = ("answer", "boxed", "last", "whole")
 _OPEN, _CLOSE = "<answer>", "</answer>"
 _BOXED = re.compile(r"\\boxed\s*\{")
 _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
-_LEAD = re.compile(r"(?:the )?(?:final )?answer(?: is)?\s*:?\s+|answer:|####\s*", re.IGNORECASE)
+_LEAD = re.compile(
+    r"(?:(?:so|thus|therefore),? )?(?:the )?(?:final |correct )?answer(?: is)?(?:\s*:\**|\s)\s*|####\s*",
+    re.IGNORECASE,
+)
 
 
 def truth(prompt: Prompt, column: str | None = None) -> Any:
@@ -101,4 +104,6 @@ def last(text: str) -> str | None:
     lines = text.strip().splitlines()
     if not lines:
         return None
-    return _LEAD.sub("", lines[-1].strip().strip("*"), count=1).strip().strip("*").strip() or None
+    line = lines[-1].strip().strip("*")
+    lead = _LEAD.match(line)
+    return line[lead.end() if lead else 0 :].strip().strip("*").strip() or None

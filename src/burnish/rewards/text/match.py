@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
@@ -35,6 +36,17 @@ def judged(same: Callable[[str, Any, Prompt], float], where: str, column: str | 
 def unreadable(right: Any, prompt: Prompt, expected: str) -> RewardError:
     """The complaint about a right answer of another kind than the reward compares."""
     return RewardError(f"the right answer {str(right)[:60]!r} of {prompt.text[:40]!r} is not {expected}")
+
+
+def check_number(
+    reward: str, option: str, value: Any, low: float, high: float = math.inf, whole: bool = False
+) -> None:
+    """Raises `RewardError` if an option is not a finite number from `low` to `high`."""
+    fits = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
+    if not fits or not low <= value <= high or value == math.inf:
+        named = f"a {'whole ' if whole else ''}number from {low:g}"
+        up_to = f" to {high:g}" if high < math.inf else ""
+        raise RewardError(f"reward {reward}: {option} must be {named}{up_to}, not {value!r}")
 
 
 def exact(where: str = "answer", column: str | None = None) -> Reward:
@@ -74,10 +86,12 @@ def choice(where: str = "answer", column: str | None = None) -> Reward:
 
 def _options(column: Mapping[str, Any] | Sequence[Any]) -> list[str]:
     """The texts of the options in the order of their letters, each without its own letter."""
+    if isinstance(column, str):
+        return []
     texts = [column[key] for key in sorted(column)] if isinstance(column, Mapping) else column
     letters = [chr(ord("A") + i) for i in range(len(texts))]
     return [
-        _plain(re.sub(rf"^\s*\(?{letter}[.:)]\s+", "", str(text)))
+        _plain(re.sub(rf"^\s*\(?{re.escape(letter)}[.:)]\s+", "", str(text)))
         for letter, text in zip(letters, texts, strict=True)
     ]
 
@@ -102,14 +116,14 @@ def numeric(
     """1 where the answer is one number, within tolerance of the right one: `1,000`, `1/2`, `50%`, `-3e2`.
 
     Args:
-        relative: tolerance as a share of the right number, from 0.
+        relative: tolerance as a share of the right number, from 0 to 1.
         absolute: tolerance in its unit, from 0.
         units: what may stand before or after the number, like `[cm, $]`; any other unit earns 0.
         where: `answer`, `boxed`, `last` or `whole`.
         column: of the right answer; None looks for it.
     """
-    if relative < 0 or absolute < 0:
-        raise RewardError(f"numeric: relative={relative} and absolute={absolute} must be at least 0")
+    check_number("numeric", "relative", relative, 0, 1)
+    check_number("numeric", "absolute", absolute, 0)
     units = [units] if isinstance(units, str) else [str(unit) for unit in units]
 
     def same(said: str, right: Any, prompt: Prompt) -> bool:
@@ -142,7 +156,8 @@ def number(text: str) -> float | None:
     text = text.strip().rstrip(".").replace("−", "-")
     if text.count("/") == 1:
         top, bottom = (number(part) for part in text.split("/"))
-        return None if top is None or not bottom else top / bottom
+        share = math.inf if top is None or not bottom else top / bottom
+        return share if math.isfinite(share) else None
     found = _NUMBER.fullmatch(text)
     if not found or not (found[2] or found[3]):
         return None

@@ -15,6 +15,7 @@ from typing import Any
 
 from burnish.errors import RewardError
 from burnish.rewards.text.extract import answer_of, check_place, truth
+from burnish.rewards.text.match import check_number
 from burnish.types import Completion, Prompt
 
 CHILD = Path(__file__).with_name("math_child.py")
@@ -27,12 +28,12 @@ LONGEST = 1000
 def math_verify(where: str = "boxed", column: str | None = None, timeout: float = 5.0) -> MathVerify:
     """1 where the answer equals the right one as mathematics; 0 also where comparing takes too long.
 
-    None where the right answer cannot be read.
+    None where nothing of the right answer can be read.
 
     Args:
         where: `answer`, `boxed`, `last` or `whole`.
         column: of the right answer; None looks for it.
-        timeout: seconds for one comparison, above 0.
+        timeout: seconds for one comparison, from 0.01 to 3600.
 
     Raises:
         RewardError: the package is missing, or an option is malformed.
@@ -47,8 +48,7 @@ class MathVerify:
         check_place(where)
         if importlib.util.find_spec("math_verify") is None:
             raise RewardError("reward math_verify needs the package math-verify: pip install 'burnish[math]'")
-        if not isinstance(timeout, int | float) or not timeout > 0:
-            raise RewardError(f"math_verify: timeout must be a number of seconds above 0, not {timeout!r}")
+        check_number("math_verify", "timeout", timeout, 0.01, 3600)
         self.where, self.column, self.timeout = where, column, float(timeout)
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -86,14 +86,15 @@ class MathVerify:
             self.process = None
 
     def __del__(self) -> None:
-        self.close() if getattr(self, "process", None) is not None else None
+        if getattr(self, "process", None) is not None:
+            self.close()
 
     def _started(self) -> subprocess.Popen[bytes]:
         if self.process is not None and self.process.poll() is None:
             return self.process
         self.close()
         self.process = subprocess.Popen(  # noqa: S603  our own file, no shell
-            [sys.executable, str(CHILD)],
+            [sys.executable, "-P", str(CHILD)],  # -P: our math.py must not hide Python's
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 
-from burnish.errors import RewardError
-from burnish.rewards.text.match import Reward
+from burnish.rewards.text.match import Reward, check_number
 from burnish.types import Completion, Prompt
 
 _WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|\w{1,16}|[^\w\s]{1,16}")
@@ -19,8 +18,8 @@ def overlong(limit: int, buffer: int) -> Reward:
         limit: tokens at which the punishment is full.
         buffer: tokens over which it grows, from 1 to limit.
     """
-    if not 1 <= buffer <= limit:
-        raise RewardError(f"overlong: buffer={buffer} must be from 1 to limit={limit}")
+    check_number("overlong", "limit", limit, 1, whole=True)
+    check_number("overlong", "buffer", buffer, 1, limit, whole=True)
 
     def reward(completions: list[Completion], prompts: list[Prompt]) -> list[float | None]:
         return [max(-1.0, min(0.0, (limit - buffer - c.length) / buffer)) for c in completions]
@@ -35,8 +34,8 @@ def repetition(n: int = 3, most: float = 1.0) -> Reward:
         n: words of a run, at least 1.
         most: penalty of a completion that only repeats itself, at least 0.
     """
-    if n < 1 or most < 0:
-        raise RewardError(f"repetition: n={n} must be at least 1 and most={most} at least 0")
+    check_number("repetition", "n", n, 1, whole=True)
+    check_number("repetition", "most", most, 0)
 
     def reward(completions: list[Completion], prompts: list[Prompt]) -> list[float | None]:
         return [-most * repeated(c.text, n) for c in completions]

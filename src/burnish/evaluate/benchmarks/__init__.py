@@ -1,0 +1,1 @@
+"""Published benchmarks of vision-language models, from local copies."""
