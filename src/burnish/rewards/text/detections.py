@@ -78,7 +78,7 @@ def read_boxes(value: Any) -> Found | None:
 
 
 def mean_ap(said: Found, right: Found, thresholds: Sequence[float]) -> float:
-    """Average precision, mean over thresholds and the labels of either list, times right over said boxes (≤ 1)."""
+    """Mean over thresholds and the labels of both lists, times right over said boxes (at most 1)."""
     if not said or not right:
         return float(not said and not right)
     labels = {label for label, _ in said} | {label for label, _ in right}
