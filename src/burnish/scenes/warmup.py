@@ -135,14 +135,14 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="burnish scenes read", description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--steps", type=int, default=2000)
+    parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument(
         "--noise",
         type=float,
         default=0.7,
         help="share of rows with the answer of another question in the last fifth of the steps",
     )
-    parser.add_argument("--every", type=int, default=200, help="steps between tests")
+    parser.add_argument("--every", type=int, default=150, help="steps between tests")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--lr", type=float, default=2e-3)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
