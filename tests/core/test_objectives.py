@@ -304,3 +304,39 @@ def test_what_a_unit_weighs_under_each_reduction() -> None:
         loss = torch.ones(2, 4, requires_grad=True)
         _reduce(name, loss, mask, None).backward()
         torch.testing.assert_close(loss.grad, mask * torch.tensor([[short], [long]]))
+
+
+def test_dppo_stops_only_what_is_far_and_moves_on() -> None:
+    # Ratios 1.5, 0.5 with A = 2 and -2, drift below and above the threshold 0.1.
+    log_ratio = torch.tensor([[1.5, 1.5, 0.5, 0.5]] * 2).log().requires_grad_()
+    drift, advantage = torch.tensor([[0.05, 0.2, 0.05, 0.2]] * 2), torch.tensor([2.0, -2.0])
+    loss = objectives.dppo(log_ratio, advantage, drift_BU=drift, threshold=0.1)
+    torch.testing.assert_close(loss, torch.tensor([[-3.0, -2.0, -1.0, -1.0], [3.0, 3.0, 1.0, 2.0]]))
+    held = objectives.dppo_mask(log_ratio, advantage, drift, 0.1)
+    assert held.tolist() == [[False, True, False, False], [False, False, False, True]]
+    loss.sum().backward()
+    expected = torch.tensor([[-3.0, 0.0, -1.0, -1.0], [3.0, 3.0, 1.0, 0.0]])  # −A·ρ where it is not held
+    torch.testing.assert_close(log_ratio.grad, expected)
+
+
+def test_dppo_without_a_threshold_is_the_plain_ratio() -> None:
+    torch.manual_seed(0)
+    log_ratio, advantage, drift = torch.randn(4, 5), torch.randn(4), torch.rand(4, 5) * 100
+    found = objectives.dppo(log_ratio, advantage, drift_BU=drift, threshold=float("inf"))
+    assert torch.equal(found, -log_ratio.exp() * advantage[:, None])
+
+
+def test_dppo_keeps_an_exploded_ratio_out_of_the_loss() -> None:
+    log_ratio = torch.tensor([[200.0, 0.0]], requires_grad=True)
+    loss = objectives.dppo(log_ratio, torch.ones(1), drift_BU=torch.tensor([[9.0, 0.0]]), threshold=0.1)
+    assert loss.tolist() == [[-1.0, -1.0]]
+    loss.sum().backward()
+    assert log_ratio.grad is not None
+    assert log_ratio.grad.tolist() == [[0.0, -1.0]]
+
+
+def test_nft_by_hand() -> None:
+    # A clipped to ±5: 5·0.3 − 5·0.2 and 5·0.3 + 2·0.2.
+    gain, drift = torch.full((2, 1), 0.2), torch.full((2, 1), 0.3)
+    found = objectives.nft(gain, torch.tensor([7.0, -2.0]), drift_BU=drift, largest=5.0)
+    torch.testing.assert_close(found, torch.tensor([[0.5], [1.9]]))

@@ -101,3 +101,57 @@ def test_token_log_ratio_by_hand_and_limited() -> None:
     assert ratios.log_ratio(new, old).tolist() == [[1, 0, 20, -20, 20]]
     assert ratios.log_ratio(new, old, limit=0.5).tolist() == [[0.5, 0, 0.5, -0.5, 0.5]]
     assert ratios.log_ratio(new, old).exp().isfinite().all()
+
+
+def rows(count: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """b and s of `count` steps, float64."""
+    return -torch.linspace(0.05, 0.3, count).double(), torch.linspace(0.4, 0.1, count).double()
+
+
+def test_exact_has_the_divergence_beside_the_ratio() -> None:
+    # As in the first test: d = (1, -2), so the mean of d²/2 is (0.5 + 2)/2.
+    log_ratio, drift = ratios.exact(
+        torch.tensor([[3.0, 1.0]]),
+        torch.tensor([[1.5, 0.0]], requires_grad=True),
+        torch.tensor([[1.0, 1.0]]),
+        torch.tensor([1.0]),
+        torch.tensor([0.5]),
+    )
+    assert (log_ratio.item(), drift.item()) == (-0.75, 1.25)
+    assert log_ratio.requires_grad
+    assert not drift.requires_grad
+
+
+def test_guard_takes_off_the_bias_and_the_step_s_scale() -> None:
+    torch.manual_seed(0)
+    noise, new, old = (torch.randn(4, 3, 2, dtype=torch.float64) for _ in range(3))
+    b, s = rows(4)
+    log_ratio, drift = ratios.exact(noise, new, old, b, s)
+    guarded, same = ratios.guard(noise, new, old, b, s)
+    torch.testing.assert_close(guarded, s * (log_ratio + drift))
+    assert torch.equal(same, drift)
+
+
+def test_the_guarded_log_ratio_has_mean_zero_and_the_exact_one_less() -> None:
+    torch.manual_seed(0)
+    noise = torch.randn(200_000, 1, dtype=torch.float64)
+    new, old = torch.full_like(noise, 0.3), torch.zeros_like(noise)
+    one = torch.ones(len(noise), dtype=torch.float64)
+    error = 4 * 0.3 / len(noise) ** 0.5
+    assert ratios.guard(noise, new, old, one, one)[0].mean().item() == pytest.approx(0, abs=error)
+    assert ratios.exact(noise, new, old, one, one)[0].mean().item() == pytest.approx(-0.045, abs=error)
+
+
+@pytest.mark.parametrize("name", list(ratios.RATIOS))
+def test_every_ratio_is_exactly_one_for_equal_predictions(name: str) -> None:
+    torch.manual_seed(0)
+    noise, prediction = torch.randn(4, 7, 3), torch.randn(4, 7, 3)
+    b, s = (value.float() for value in rows(4))
+    assert ratios.RATIOS[name](noise, prediction, prediction.clone(), b, s)[0].tolist() == [0.0] * 4
+
+
+def test_total_variation_of_the_sampled_token() -> None:
+    old, new = torch.tensor([[0.5, 0.1, 0.9]]), torch.tensor([[0.6, 0.4, 0.2]])
+    found = ratios.total_variation((new.log() - old.log()).requires_grad_(), old.log())
+    torch.testing.assert_close(found, torch.tensor([[0.1, 0.3, 0.7]]))
+    assert not found.requires_grad

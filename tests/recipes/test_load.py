@@ -29,13 +29,13 @@ def test_the_default_is_the_bundled_scenes_recipe_and_mirrors_the_schema():
     assert load_recipe() == load_recipe("scenes") == Recipe()
 
 
-ELSEWHERE = {"scenes-vqa": "flow_grpo"}
-"""recipe -> the preset that is for the other kind of model; of image recipes, ppo."""
+ELSEWHERE = {"scenes-vqa": ("flow_grpo", "grpo_guard", "tempflow", "awm", "diffusion_nft")}
+"""recipe -> the presets that are for the other kind of model; of image recipes, ppo."""
 
 
 @pytest.mark.parametrize(
     ("name", "preset"),
-    [(n, p) for n in bundled() for p in PRESETS if p != ELSEWHERE.get(n, "ppo")],
+    [(n, p) for n in bundled() for p in PRESETS if p not in ELSEWHERE.get(n, ("ppo",))],
 )
 def test_every_bundled_recipe_with_every_preset_survives_a_round_trip(name, preset, tmp_path):
     recipe = load_recipe(name, [f"algorithm.preset={preset}"])

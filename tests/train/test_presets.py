@@ -14,7 +14,11 @@ from burnish.cli import main
 from burnish.recipes.presets import PRESETS
 from burnish.report.events import read_events
 
-ELSEWHERE = {"image": {"ppo": "for language models"}, "language": {"flow_grpo": "for image models"}}
+FOR_IMAGES = ("flow_grpo", "grpo_guard", "tempflow", "awm", "diffusion_nft")
+ELSEWHERE = {
+    "image": {"ppo": "for language models"},
+    "language": dict.fromkeys(FOR_IMAGES, "for image models"),
+}
 """kind -> the presets that are for the other kind, with words of the refusal."""
 
 

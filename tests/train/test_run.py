@@ -29,6 +29,13 @@ VARIANTS = {
         "train.updates=2",
         "train.warmup=2",
     ],
+    "noised copies, ODE": [
+        "algorithm.preset=diffusion_nft",
+        "algorithm.unit.fraction=0.5",
+        "sampling.transition=ode",
+        "sampling.shared_noise=false",
+        "train.updates=2",
+    ],
 }
 
 

@@ -84,8 +84,8 @@ def test_rollouts_without_advantage_cost_no_forward(
     policy: DenoisingPolicy, rollouts: Rollouts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[int] = []
-    evaluate = policy.evaluate
-    monkeypatch.setattr(policy, "evaluate", lambda r, w, *a: (seen.extend(w.tolist()), evaluate(r, w, *a))[1])
+    measure = policy.measure
+    monkeypatch.setattr(policy, "measure", lambda r, w, *a: (seen.extend(w.tolist()), measure(r, w, *a))[1])
     how = algorithm(Unit(name="decision"))
     accumulate(policy, rollouts, credit(torch.arange(4)), how, 64)
     assert seen == [0, 1, 2, 6, 7, 8]
@@ -135,13 +135,13 @@ def test_gmpo_counts_the_decisions_that_its_clip_holds(
     policy: DenoisingPolicy, rollouts: Rollouts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Four decisions a rollout pushed up by 1: those of positive advantage are held, of negative are not."""
-    evaluate = policy.evaluate
+    measure = policy.measure
 
-    def pushed(*arguments: object) -> tuple[torch.Tensor, torch.Tensor]:
-        log_ratio_BT, divergence_BT = evaluate(*arguments)  # type: ignore[arg-type]
-        return log_ratio_BT + 1.0, divergence_BT
+    def pushed(*arguments: object) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        log_ratio_BT, divergence_BT, drift_BT = measure(*arguments)  # type: ignore[arg-type]
+        return log_ratio_BT + 1.0, divergence_BT, drift_BT
 
-    monkeypatch.setattr(policy, "evaluate", pushed)
+    monkeypatch.setattr(policy, "measure", pushed)
     steps = rollouts.mask_BT.shape[1]
     made = credit(torch.zeros(steps, dtype=torch.long))
     how = Algorithm.model_validate({"preset": "gmpo", "objective": {"clip_low": 0.2}})

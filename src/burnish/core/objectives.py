@@ -117,6 +117,44 @@ def gmpo(log_ratio_BU: Tensor, advantage: Tensor, *, low: float, high: float | N
     return -log_ratio_BU.exp() * _per_unit(advantage, log_ratio_BU)
 
 
+def dppo(log_ratio_BU: Tensor, advantage: Tensor, *, drift_BU: Tensor, threshold: float) -> Tensor:
+    """−ρA without a clip, and −A without gradient where `dppo_mask` says so (Flow-DPPO, 2606.11025, eq. 18).
+
+    Args:
+        log_ratio_BU: [B, U].
+        advantage: [B] or [B, U].
+        drift_BU: divergence of the new from the old policy at each unit, [B, U].
+        threshold: largest divergence from which a unit may still move on, above 0.
+    """
+    held_BU = dppo_mask(log_ratio_BU, advantage, drift_BU, threshold)
+    ratio_BU = log_ratio_BU.masked_fill(held_BU, 0.0).exp()
+    return -ratio_BU * _per_unit(advantage, log_ratio_BU)
+
+
+def dppo_mask(log_ratio_BU: Tensor, advantage: Tensor, drift_BU: Tensor, threshold: float) -> Tensor:
+    """True where the policy is beyond the threshold and moved to where A pushes, bool [B, U].
+
+    That is ρ > 1 with A > 0, or ρ < 1 with A < 0; the way back stays open.
+    """
+    along_BU = log_ratio_BU.detach() * _per_unit(advantage, log_ratio_BU) > 0
+    return along_BU & (drift_BU.detach() > threshold)
+
+
+def nft(log_ratio_BU: Tensor, advantage: Tensor, *, drift_BU: Tensor, largest: float) -> Tensor:
+    """A_max·(r·L⁺ + (1 − r)·L⁻) with r = ½ + ½·clip(A/A_max, −1, 1), [B, U] (DiffusionNFT, 2509.16117).
+
+    In terms of `matching.contrast`: −clip(A, ±A_max)·gain + A_max·drift. There is no ratio in it.
+
+    Args:
+        log_ratio_BU: the gain, (L⁻ − L⁺)/2, [B, U].
+        advantage: [B] or [B, U].
+        drift_BU: (L⁺ + L⁻)/2, [B, U], with gradient.
+        largest: A_max, above 0.
+    """
+    advantage_BU = _per_unit(advantage, log_ratio_BU).clamp(-largest, largest)
+    return largest * drift_BU - advantage_BU * log_ratio_BU
+
+
 BEFORE_POOLING: dict[str, Callable[..., Tensor]] = {"gmpo": sign_aware_clip}
 """What an objective does to the log-ratios of single decisions before they are pooled into units."""
 
@@ -128,6 +166,9 @@ OBJECTIVES: dict[str, Callable[..., Tensor]] = {
     "sapo": sapo,
     "gmpo": gmpo,
 }
+
+PROXIMAL: dict[str, Callable[..., Tensor]] = {"dppo": dppo, "nft": nft}
+"""Objectives that read the drift of each unit in place of a range of the ratio."""
 
 
 def clip_mask(log_ratio_BU: Tensor, advantage: Tensor, low: float, high: float | None = None) -> Tensor:

@@ -1,7 +1,12 @@
-"""The log of the importance ratio π_new / π_old of one decision."""
+"""The log of the importance ratio π_new / π_old of one decision, and how far the policy drifted there."""
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
+
+from burnish.core import matching
+from burnish.core.divergences import gaussian
 
 
 def gaussian_log_ratio(
@@ -41,3 +46,46 @@ def log_ratio(log_prob_new_BT: Tensor, log_prob_old_BT: Tensor, *, limit: float 
             f"{tuple(log_prob_old_BT.shape)}"
         )
     return torch.clamp(log_prob_new_BT - log_prob_old_BT, -limit, limit)
+
+
+def exact(
+    noise: Tensor, prediction_new: Tensor, prediction_old: Tensor, b: Tensor, s: Tensor
+) -> tuple[Tensor, Tensor]:
+    """`gaussian_log_ratio`, [N], and the exact divergence from the old policy, mean of d²/2, [N].
+
+    The drift is a number to compare with a threshold; it carries no gradient.
+    """
+    with torch.no_grad():
+        drift = gaussian(prediction_new, prediction_old, b, s)
+    return gaussian_log_ratio(noise, prediction_new, prediction_old, b, s), drift
+
+
+def guard(
+    noise: Tensor, prediction_new: Tensor, prediction_old: Tensor, b: Tensor, s: Tensor
+) -> tuple[Tensor, Tensor]:
+    """s·(log ρ + mean of d²/2) = mean of ε·b·(v_new − v_old): no bias below 1, one scale for all steps.
+
+    GRPO-Guard's RatioNorm (2510.22319): the mean of log ρ over ε, −d²/2, is taken off, and s takes the step's
+    own noise out of the scale. Returns it and the drift of `exact`, [N] each.
+    """
+    with torch.no_grad():
+        drift = gaussian(prediction_new, prediction_old, b, s)
+    moved = b.view(-1, *[1] * (noise.ndim - 1)) * (prediction_new - prediction_old)
+    return (noise * moved).flatten(1).mean(1), drift
+
+
+RATIOS: dict[str, Callable[..., tuple[Tensor, Tensor]]] = {
+    "exact": exact,
+    "guard": guard,
+    "matching": exact,
+    "contrast": matching.contrast,
+}
+"""From (ε, v_new, v_old, b, s) to log-ratio and drift; the last two read noised copies (`core.matching`)."""
+
+
+def total_variation(log_ratio_BT: Tensor, log_prob_old_BT: Tensor) -> Tensor:
+    """|π_new − π_old| of the sampled token, [B, T], in [0, 1], without gradient.
+
+    The total variation between "this token" and "any other", DPPO's drift for language (2602.04879).
+    """
+    return log_prob_old_BT.exp() * torch.expm1(log_ratio_BT.detach()).abs()

@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -50,10 +50,12 @@ def save(
     tensors: Mapping[str, Mapping[str, Tensor]],
     state: Mapping[str, Any],
     keep: int = 2,
+    spare: Collection[int] = (),
 ) -> Path:
     """Writes `folder/step_…` atomically, then removes older ones so that `keep` remain with it.
 
-    A step saved before is replaced; its old folder is only renamed until the new one is in place.
+    The steps in `spare` are never removed, and not counted. A step saved before is replaced; its old folder
+    is only renamed until the new one is in place.
 
     Raises:
         CheckpointError: the disk is full or the folder cannot be written; older checkpoints are untouched.
@@ -93,7 +95,8 @@ def save(
             "free some space or mend the permissions, then `burnish resume`: older checkpoints are intact"
         ) from problem
     found = _complete(folder)
-    older = [path for path in found if path.name < final.name]
+    spared = {f"step_{each:08d}" for each in spare}
+    older = [path for path in found if path.name < final.name and path.name not in spared]
     replaced = [path for path in found if path.name.startswith(f"{final.name}.old-")]
     for old in (*older[: max(0, len(older) + 1 - keep)], *replaced):
         shutil.rmtree(old, ignore_errors=True)

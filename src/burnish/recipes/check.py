@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def impossible(recipe: Recipe) -> list[str]:
     """One sentence for each combination that cannot be run; an empty list means the recipe is sound."""
     kind = _language(recipe) if recipe.model.kind == "language" else _image(recipe)
-    return [*kind, *_algorithm(recipe), *_budget(recipe), *_names(recipe)]
+    return [*kind, *_algorithm(recipe), *_budget(recipe), *_names(recipe), *_held_out(recipe)]
 
 
 def _image(recipe: Recipe) -> Iterator[str]:
@@ -31,10 +31,49 @@ def _image(recipe: Recipe) -> Iterator[str]:
         yield "sampling.noisy is for language models: set model.kind to language, or remove it"
     yield from _sampling(recipe)
     yield from _unit(recipe)
+    yield from _decisions(recipe)
+
+
+def _decisions(recipe: Recipe) -> Iterator[str]:
+    """What transitions have and noised copies lack, and the other way round."""
+    algorithm, sampling, ratio = recipe.algorithm, recipe.sampling, recipe.algorithm.ratio
+    if sampling.transition == "ode" and not ratio.of_copies:
+        yield (
+            f"sampling.transition ode draws no noise, so algorithm.ratio.name {ratio.name} finds no "
+            "decision: take another transition, or the ratio matching or contrast"
+        )
+    if sampling.transition == "ode" and sampling.shared_noise:
+        yield (
+            "sampling.transition ode with sampling.shared_noise draws one image a prompt: set "
+            "sampling.shared_noise to false"
+        )
+    if ratio.of_copies and algorithm.weights.name != "none":
+        yield (
+            f"algorithm.weights.name {algorithm.weights.name} weighs transitions, and the ratio {ratio.name} "
+            "trains noised copies: take algorithm.weights.name none (for matching, algorithm.ratio.power)"
+        )
+    if ratio.of_copies and (algorithm.unit.sizes == "dynamic" or algorithm.unit.weighted):
+        yield (
+            f"algorithm.unit.sizes dynamic and weighted follow the transitions, and the ratio {ratio.name} "
+            "trains noised copies: write the sizes and leave weighted out"
+        )
+    if (algorithm.objective.name == "nft") != (ratio.name == "contrast"):
+        yield (
+            "algorithm.objective.name nft and algorithm.ratio.name contrast are halves of one method "
+            "(DiffusionNFT): set both, or neither"
+        )
 
 
 def _language(recipe: Recipe) -> Iterator[str]:
     algorithm, sampling = recipe.algorithm, recipe.sampling
+    for_images = {
+        f"ratio.name {algorithm.ratio.name}": algorithm.ratio.name != "exact",
+        f"weights.name {algorithm.weights.name}": algorithm.weights.name != "none",
+        "objective.name nft": algorithm.objective.name == "nft",
+    }
+    for words, asked in for_images.items():
+        if asked:
+            yield f"algorithm.{words} is for image models: set model.kind to image, or take another"
     if algorithm.divergence.name == "gaussian":
         yield "algorithm.divergence.name gaussian is for image models; for language take k1, k2 or k3"
     if recipe.model.engine and recipe.model.lora is None:
@@ -112,7 +151,7 @@ def _algorithm(recipe: Recipe) -> Iterator[str]:
             "algorithm.advantage.combine gdpo weighs several rewards, but only one has a weight: "
             "add a reward, or take sum"
         )
-    for axis in ("advantage", "unit", "objective", "divergence"):
+    for axis in OWN:
         section = getattr(algorithm, axis)
         for key in sorted(section.model_fields_set & OWN[axis].keys()):
             members, value = OWN[axis][key], getattr(section, key)
@@ -186,3 +225,30 @@ def _names(recipe: Recipe) -> Iterator[str]:
     sets = [recipe.evaluation.prompts, *recipe.evaluation.also]
     for name in sorted({name for name in sets if sets.count(name) > 1}):
         yield f"evaluation names the prompts {name} twice: take it out of evaluation.also"
+
+
+def _held_out(recipe: Recipe) -> Iterator[str]:
+    settings = recipe.evaluation
+    trained = {reward.label: reward for reward in recipe.rewards if reward.weight != 0}
+    measured = {reward.name: reward for reward in settings.reward}
+    for name in settings.held_out:
+        if name not in measured:
+            yield (
+                f"evaluation.held_out names {name}, which is not in evaluation.reward "
+                f"({', '.join(measured)}): add it there"
+            )
+        elif measured[name].label in trained:
+            yield (
+                f"evaluation.held_out names {name}, but rewards train on it: name one that training does "
+                "not see"
+            )
+        if settings.held_out.count(name) > 1:
+            yield f"evaluation.held_out names {name} twice: once is enough"
+    if settings.alarm == "stop" and not settings.held_out:
+        yield "evaluation.alarm stop needs something to watch: name rewards in evaluation.held_out"
+    for reward in settings.reward if settings.held_out else ():
+        if reward.label in trained and reward.options != trained[reward.label].options:
+            yield (
+                f"evaluation.reward {reward.name} has other options than in rewards, but evaluation.held_out "
+                "needs the reward as it is trained on: give both the same options"
+            )

@@ -53,16 +53,22 @@ def keys(model: type[BaseModel] = Recipe, prefix: str = "") -> list[str]:
     return found
 
 
-def section_of(annotation: Any) -> type[BaseModel] | None:
-    """The section inside an annotation, also of an optional one; lists of sections have none."""
+def section_of(annotation: Any, listed: bool = False) -> type[BaseModel] | None:
+    """The section inside an annotation, also of an optional one; of lists only where `listed`."""
     for candidate in (annotation, *get_args(annotation)):
         if isinstance(candidate, type) and issubclass(candidate, BaseModel):
-            return None if getattr(annotation, "__origin__", None) is list else candidate
+            return None if getattr(annotation, "__origin__", None) is list and not listed else candidate
     return None
 
 
-def sentence(error: ValidationError, values: dict[str, Any], written: dict[str, str], source: str) -> str:
-    """One sentence for the first thing that is wrong."""
+def sentence(
+    error: ValidationError,
+    values: dict[str, Any],
+    written: dict[str, str],
+    source: str,
+    model: type[BaseModel] = Recipe,
+) -> str:
+    """One sentence for the first thing that is wrong in the values of a `model`."""
     errors = error.errors()
     first = errors[0]
     if first["type"] == "value_error":
@@ -79,11 +85,11 @@ def sentence(error: ValidationError, values: dict[str, Any], written: dict[str, 
     )
     where = f"override {override}={written[override]}" if override else source
     if first["type"] in ("extra_forbidden", "invalid_key"):
-        return f"{where}: unknown key {key}{_hint(path)}"
+        return f"{where}: unknown key {key}{_hint(path, model)}"
     same = [e for e in errors if _path(e["loc"], values) == path]
     expected = " or ".join(dict.fromkeys(_expected(e) for e in same))
     given = _short(first["input"])
-    known = [str(x) for e in same if e["type"] == "literal_error" for x in _choices(key)]
+    known = [str(x) for e in same if e["type"] == "literal_error" for x in _choices(key, model)]
     hint = nearest(str(first["input"]), known) if isinstance(first["input"], str) else ""
     return f"{where}: {key} is {given} but must be {expected}{hint}"
 
@@ -99,12 +105,9 @@ def _path(loc: tuple[int | str, ...], values: Any) -> list[str]:
     return path or [str(part) for part in loc]
 
 
-def _hint(path: list[str]) -> str:
-    parent = [part for part in path[:-1] if not part.isdecimal()]
-    known = keys()
-    siblings = [k.rpartition(".")[2] for k in known if k.split(".")[:-1] == parent]
-    if not siblings and parent:
-        siblings = ["name", "weight"]
+def _hint(path: list[str], model: type[BaseModel]) -> str:
+    known, inside = keys(model), _inside(path[:-1], model)
+    siblings = list(inside.model_fields) if inside else []
     close = nearest(path[-1], siblings)
     if close:
         full = ".".join([*path[:-1], close.removeprefix("; did you mean ").rstrip("?")])
@@ -115,8 +118,18 @@ def _hint(path: list[str]) -> str:
     return f"; allowed are {', '.join(siblings)}"
 
 
-def _choices(key: str) -> list[str]:
-    model: Any = Recipe
+def _inside(path: list[str], model: type[BaseModel]) -> type[BaseModel] | None:
+    """The section at a path of keys and positions."""
+    node: type[BaseModel] | None = model
+    for part in path:
+        if part.isdecimal():
+            continue
+        node = section_of(node.model_fields[part].annotation, listed=True) if node else None
+    return node
+
+
+def _choices(key: str, schema: type[BaseModel]) -> list[str]:
+    model: Any = schema
     for part in key.split("."):
         if model is None or part not in model.model_fields:
             return []

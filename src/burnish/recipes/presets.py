@@ -15,7 +15,9 @@ _STEP = {"name": "decision"}
 
 _GRPO: dict[str, dict[str, Any]] = {
     "advantage": {"name": "grpo"},
+    "ratio": {"name": "exact"},
     "unit": _STEP,
+    "weights": {"name": "none"},
     "objective": _CLIP,
     "divergence": _FREE,
 }
@@ -43,6 +45,21 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "cispo": {**_GRPO, "objective": {"name": "cispo"}},
     # SAPO, 2511.20347
     "sapo": {**_GRPO, "objective": {"name": "sapo"}},
+    # GRPO-Guard, 2510.22319
+    "grpo_guard": {**_GRPO, "ratio": {"name": "guard"}, "weights": {"name": "guard"}},
+    # TempFlow-GRPO's noise-aware weighting, 2508.04324; without its branches
+    "tempflow": {**_GRPO, "weights": {"name": "noise"}},
+    # Flow-DPPO, 2606.11025; on language DPPO, 2602.04879
+    "flow_dppo": {**_GRPO, "objective": {"name": "dppo"}},
+    # AWM, 2509.25050
+    "awm": {**_GRPO, "advantage": {"name": "batch_std"}, "ratio": {"name": "matching", "power": 0.0}},
+    # DiffusionNFT, 2509.16117
+    "diffusion_nft": {
+        **_GRPO,
+        "advantage": {"name": "batch_std"},
+        "ratio": {"name": "contrast", "beta": 1.0},
+        "objective": {"name": "nft"},
+    },
     # GRPO on language, 2402.03300
     "grpo": _GRPO,
     # DAPO, 2503.14476: with sampling.refill and the reward overlong beside it
@@ -63,8 +80,14 @@ OWN: dict[str, dict[str, tuple[str, ...]]] = {
         "order": ("slas",),
         **dict.fromkeys(("lam", "value_weight", "value_clip", "value_warmup"), ("gae",)),
     },
+    "ratio": {"power": ("matching",), "beta": ("contrast",)},
     "unit": {"sizes": ("chunk",), "weighted": ("chunk",)},
-    "objective": {"clip_high": ("clip_higher", "dual_clip", "cispo", "gmpo")},
+    "weights": {},
+    "objective": {
+        "clip_high": ("clip_higher", "dual_clip", "cispo", "gmpo"),
+        "threshold": ("dppo",),
+        "advantage_max": ("nft",),
+    },
     "divergence": {"beta": ("gaussian", "k1", "k2", "k3"), "in_reward": ("k1", "k2", "k3")},
 }
 """axis -> key -> the members of the axis that read the key; keys not named here are read by all."""

@@ -8,21 +8,45 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from burnish.recipes.presets import PRESETS, fill, fitting
+from burnish.recipes.algorithm import (
+    Advantage,
+    Algorithm,
+    Correction,
+    Divergence,
+    Objective,
+    PresetName,
+    Ratio,
+    Section,
+    Unit,
+    Weights,
+)
+from burnish.recipes.presets import OWN, fitting
 
-PresetName = Literal[
-    "dance_grpo", "flow_grpo", "slas", "chunk_grpo", "slas_chunk",
-    "dr_grpo", "rloo", "reinforce_pp", "gspo", "cispo", "sapo",
-    "grpo", "dapo", "gmpo", "remax", "ppo", "custom",
-]  # fmt: skip
-
-
-class Section(BaseModel):
-    """A part of a recipe: frozen, and closed to keys it does not know."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+__all__ = [
+    "Advantage",
+    "Algorithm",
+    "Correction",
+    "Data",
+    "Divergence",
+    "Engine",
+    "Evaluation",
+    "Lora",
+    "Model",
+    "Noisy",
+    "Objective",
+    "PresetName",
+    "Ratio",
+    "Recipe",
+    "Reward",
+    "Run",
+    "Sampling",
+    "Section",
+    "Train",
+    "Unit",
+    "Weights",
+]
 
 
 class Run(Section):
@@ -148,14 +172,17 @@ class Sampling(Section):
     """How rollouts are made: the schedule, the transition, and where it is stochastic."""
 
     steps: int = Field(default=6, ge=1, description="Denoising steps of a training rollout.")
-    transition: Literal["flow_sde", "dance_sde", "cps", "ddim"] = Field(
-        default="flow_sde", description="Flows: flow_sde, dance_sde, cps; diffusion models: ddim."
+    transition: Literal["flow_sde", "dance_sde", "cps", "ddim", "ode"] = Field(
+        default="flow_sde",
+        description="Flows: flow_sde, dance_sde, cps; diffusion models: ddim; where decisions are noised "
+        "copies also ode.",
     )
     eta: float = Field(default=0.7, gt=0, description="Noise level of the transition.")
     window: tuple[int, int] | None = Field(
         default=(0, 3),
         strict=False,
-        description="Steps [first, last) that are stochastic and trained; null: all but the last.",
+        description="Steps [first, last) that are stochastic and trained (noised copies: whose noise levels "
+        "are trained); null: all but the last.",
     )
     slide: int | None = Field(
         default=None,
@@ -175,115 +202,6 @@ class Sampling(Section):
     rows: int = Field(
         default=192, ge=1, description="Images or stacked timesteps in one forward (memory budget)."
     )
-
-
-class Advantage(Section):
-    """Whose credit, how large."""
-
-    name: Literal[
-        "grpo", "dance_grpo", "dr_grpo", "batch_std", "slas", "rloo", "reinforce_pp", "remax", "gae"
-    ] = "batch_std"
-    gamma: float = Field(
-        default=0.5, ge=0, description="SLAS exponent: sign(d)·|d|^(1+gamma); only with name: slas."
-    )
-    order: Literal["scale_first", "power_first"] = Field(
-        default="scale_first", description="SLAS: std before or after the power."
-    )
-    lam: float = Field(default=1.0, ge=0, le=1, description="GAE's λ; only with name: gae.")
-    value_weight: float = Field(
-        default=0.5, gt=0, description="Weight of the critic's loss; only with name: gae."
-    )
-    value_clip: float = Field(
-        default=0.2, gt=0, description="Range the critic may move in an update; only with name: gae."
-    )
-    value_warmup: int = Field(
-        default=0, ge=0, description="First steps in which the critic alone learns; only with name: gae."
-    )
-    clamp: float | None = Field(default=5.0, gt=0, description="Advantages are clamped to ±clamp; null: not.")
-    combine: Literal["sum", "gdpo"] = Field(
-        default="sum",
-        description="Several rewards: advantage of the weighted sum, or GDPO's weighted sum of advantages.",
-    )
-
-
-class Unit(Section):
-    """Which decisions share one importance ratio."""
-
-    name: Literal["decision", "chunk", "sequence"] = "decision"
-    sizes: list[int] | Literal["dynamic"] | None = Field(
-        default=None,
-        description="Chunk sizes, summing to the trained steps, or dynamic (measured on this model); for "
-        "language [n] (n tokens a chunk) or dynamic (a sentence or line of the reasoning a chunk).",
-    )
-    fraction: float = Field(
-        default=1.0, gt=0, le=1, description="Share of each rollout's units that is trained."
-    )
-    weighted: bool = Field(
-        default=False, description="Draw units by their mean relative L1 change, not uniformly."
-    )
-
-
-class Objective(Section):
-    """How far the ratio is trusted."""
-
-    name: Literal["clip", "clip_higher", "dual_clip", "cispo", "sapo", "gmpo"] = "clip"
-    clip_low: float = Field(default=1e-3, gt=0, lt=1)
-    clip_high: float | None = Field(
-        default=None,
-        gt=0,
-        description="Upper range of clip_higher, dual_clip, cispo and gmpo; null: as clip_low, "
-        "and for clip_higher 1.4 times that (DAPO's 0.2 and 0.28).",
-    )
-    average: Literal["rollouts", "decisions", "constant"] = Field(
-        default="rollouts",
-        description="Mean over each rollout's units and then rollouts; over all units of the batch alike "
-        "(DAPO); or a sum over the longest possible rollout (Dr.GRPO).",
-    )
-
-    @property
-    def upper(self) -> float | None:
-        """The upper range in force; None: as the lower."""
-        return (
-            1.4 * self.clip_low if self.name == "clip_higher" and self.clip_high is None else self.clip_high
-        )
-
-
-class Divergence(Section):
-    """How far from the reference model."""
-
-    name: Literal["none", "gaussian", "k1", "k2", "k3"] = Field(
-        default="none", description="gaussian for denoisers (exact); k1, k2, k3 for tokens (estimates)."
-    )
-    beta: float = Field(default=0.0, ge=0)
-    in_reward: bool = Field(
-        default=False, description="k1, k2, k3: taken off the reward instead of added to the loss."
-    )
-
-
-class Correction(Section):
-    """Language models: weights for tokens that the rollouts' engine draws with other odds than training."""
-
-    name: Literal["none", "truncate", "mask", "sequence_truncate", "sequence_mask"] = "none"
-    cap: float = Field(default=3.0, ge=1, description="Largest weight.")
-
-
-class Algorithm(Section):
-    """A method: one member of each axis. The preset's row fills what is not written."""
-
-    preset: PresetName = "slas"
-    advantage: Advantage = Advantage()
-    unit: Unit = Unit()
-    objective: Objective = Objective()
-    divergence: Divergence = Divergence()
-    correction: Correction = Correction()
-
-    @model_validator(mode="before")
-    @classmethod
-    def _fill(cls, values: Any) -> Any:
-        if not isinstance(values, dict):
-            return values
-        preset = values.get("preset", cls.model_fields["preset"].default)
-        return fill(values, PRESETS.get(preset, {}) if isinstance(preset, str) else {})
 
 
 class Train(Section):
@@ -319,6 +237,17 @@ class Evaluation(Section):
     )
     seed: int = Field(default=1234, ge=0)
     pictures: int = Field(default=12, ge=0, description="Fixed prompts drawn in the grids.")
+    held_out: list[str] = Field(
+        default=[], description="Members of reward that training must not see: watched against its reward."
+    )
+    alarm: Literal["warn", "stop", "off"] = Field(
+        default="warn", description="When the two part; stop ends the run and exports the held-out's best."
+    )
+
+    @field_validator("alarm", mode="before")
+    @classmethod
+    def _word(cls, value: Any) -> Any:
+        return "off" if value is False else value  # YAML reads off as false
 
 
 class Recipe(Section):
@@ -362,6 +291,6 @@ class Recipe(Section):
         """
         values = self.model_dump(mode="json")
         algorithm = values["algorithm"]
-        for axis in ("advantage", "unit", "objective", "divergence"):
+        for axis in OWN:
             algorithm[axis] = fitting(axis, algorithm[axis])
         return values

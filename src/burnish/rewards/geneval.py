@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -23,6 +24,80 @@ from burnish.rewards.geneval_models import ColourNames, Detector
 from burnish.types import Prompt
 
 Score = Callable[[Sequence[np.ndarray], Sequence[Prompt]], list[float | None]]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What is wanted of one image, and what was found in it.
+
+    Attributes:
+        include: the wishes.
+        exclude: what must not be there.
+        objects: the detections that count, by class.
+        colours_of: names the colours of some of them.
+    """
+
+    include: list[rules.Want]
+    exclude: list[rules.Want]
+    objects: dict[str, list[rules.Found]]
+    colours_of: Any
+
+
+class Eye:
+    """Finds in images what their prompts ask for; args and errors are those of `geneval`."""
+
+    def __init__(
+        self,
+        detector: str,
+        clip: str | None = None,
+        threshold: float = 0.3,
+        counting_threshold: float = 0.9,
+        device: str = "auto",
+    ):
+        for name, value in (("threshold", threshold), ("counting_threshold", counting_threshold)):
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
+                raise RewardError(f"reward geneval: {name} must be at least 0 and below 1, not {value!r}")
+        place = hub.pick_device(device, "geneval")
+        self.threshold, self.counting_threshold = threshold, counting_threshold
+        self.find = Detector(detector, place)
+        self.known = set(self.find.names.values())
+        self.colours: Any = ColourNames(clip, place) if clip else None
+
+    def __call__(self, images: Sequence[np.ndarray], prompts: Sequence[Prompt]) -> list[Seen | None]:
+        """What each image shows of its prompt; None where the prompt asks for nothing."""
+        wishes = [self.wishes(prompt) for prompt in prompts]
+        asked = [index for index, wish in enumerate(wishes) if wish]
+        seen: list[Seen | None] = [None] * len(prompts)
+        lowest = min(self.threshold, self.counting_threshold)
+        for index, found in zip(asked, self.find([images[i] for i in asked], lowest), strict=True):
+            counting = prompts[index].columns.get("tag") == "counting"
+            objects = rules.keep(found, self.counting_threshold if counting else self.threshold)
+            include, exclude = wishes[index]
+            colours_of = self.colours and partial(self.colours, images[index])
+            seen[index] = Seen(include, exclude, objects, colours_of)
+        return seen
+
+    def wishes(self, prompt: Prompt) -> Any:
+        """The prompt's `include` and `exclude`, checked; None where nothing is asked for."""
+        if not prompt.columns.get("include"):
+            return None
+        where = f"reward geneval: prompt {prompt.text[:60]!r}"
+        wishes = []
+        for column in ("include", "exclude"):
+            try:
+                wishes.append(rules.read_wants(prompt.columns.get(column) or []))
+            except ValueError as error:
+                raise RewardError(f"{where}: {column} {error}") from None
+        for want in wishes[0] + wishes[1]:
+            if want.name not in self.known:
+                close = difflib.get_close_matches(want.name, self.known, n=1)
+                hint = f"did you mean {close[0]}?" if close else f"it knows {len(self.known)} others"
+                raise RewardError(f"{where}: the detector knows no class {want.name!r}; {hint}")
+            if want.colour and not self.colours:
+                raise RewardError(
+                    f"{where} asks for a colour: give the option clip, the folder of a CLIP model"
+                )
+        return wishes
 
 
 def geneval(
@@ -50,49 +125,14 @@ def geneval(
             columns that are not of GenEval's form, a class that the detector does not know, or a colour
             without `clip`.
     """
-    for name, value in (("threshold", threshold), ("counting_threshold", counting_threshold)):
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
-            raise RewardError(f"reward geneval: {name} must be at least 0 and below 1, not {value!r}")
-    place = hub.pick_device(device, "geneval")
-    find = Detector(detector, place)
-    colours: Any = ColourNames(clip, place) if clip else None
-    lowest = min(threshold, counting_threshold)
+    eye = Eye(detector, clip, threshold, counting_threshold, device)
+
+    def degree(seen: Seen) -> float:
+        if strict:
+            return rules.strict(seen.objects, seen.include, seen.exclude, seen.colours_of)
+        return rules.graded(seen.objects, seen.include, seen.colours_of)
 
     def score(images: Sequence[np.ndarray], prompts: Sequence[Prompt]) -> list[float | None]:
-        wishes = [_wishes(prompt, set(find.names.values()), bool(clip)) for prompt in prompts]
-        asked = [index for index, wish in enumerate(wishes) if wish]
-        scores: list[float | None] = [None] * len(prompts)
-        for index, found in zip(asked, find([images[i] for i in asked], lowest), strict=True):
-            include, exclude = wishes[index]
-            counting = prompts[index].columns.get("tag") == "counting"
-            objects = rules.keep(found, counting_threshold if counting else threshold)
-            colours_of: Any = colours and partial(colours, images[index])
-            scores[index] = (
-                rules.strict(objects, include, exclude, colours_of)
-                if strict
-                else rules.graded(objects, include, colours_of)
-            )
-        return scores
+        return [degree(seen) if seen else None for seen in eye(images, prompts)]
 
     return score
-
-
-def _wishes(prompt: Prompt, known: set[str], colourful: bool) -> Any:
-    """The prompt's `include` and `exclude`, checked; None where nothing is asked for."""
-    if not prompt.columns.get("include"):
-        return None
-    where = f"reward geneval: prompt {prompt.text[:60]!r}"
-    wishes = []
-    for column in ("include", "exclude"):
-        try:
-            wishes.append(rules.read_wants(prompt.columns.get(column) or []))
-        except ValueError as error:
-            raise RewardError(f"{where}: {column} {error}") from None
-    for want in wishes[0] + wishes[1]:
-        if want.name not in known:
-            close = difflib.get_close_matches(want.name, known, n=1)
-            hint = f"did you mean {close[0]}?" if close else f"it knows {len(known)} others"
-            raise RewardError(f"{where}: the detector knows no class {want.name!r}; {hint}")
-        if want.colour and not colourful:
-            raise RewardError(f"{where} asks for a colour: give the option clip, the folder of a CLIP model")
-    return wishes

@@ -116,22 +116,35 @@ def keep(found: Sequence[Found], threshold: float) -> dict[str, list[Found]]:
 def strict(
     objects: Objects, include: Sequence[Want], exclude: Sequence[Want], colours_of: ColoursOf
 ) -> float:
-    """1 where every wish of `include` and none of `exclude` is met, else 0: GenEval's own verdict.
+    """1 where every wish of `include` and none of `exclude` is met, else 0: GenEval's own verdict."""
+    return float(not complaints(objects, include, exclude, colours_of))
+
+
+def complaints(
+    objects: Objects, include: Sequence[Want], exclude: Sequence[Want], colours_of: ColoursOf
+) -> list[str]:
+    """What speaks against the image, a few words for each wish that fails; empty where GenEval counts it.
 
     Of a class with more objects than asked for the most certain ones count. `exclude` is met by at least
     as many objects as its count.
     """
+    wrong: list[str] = []
     groups: list[Sequence[Found] | None] = []
     for want in include:
         group = objects.get(want.name, [])[: want.count]
-        holds = len(group) == want.count
-        if holds and want.colour:
-            holds = list(colours_of(want.name, group)).count(want.colour) == want.count
-        if holds and want.position:
-            holds = _stands(group, want.position, groups)
-        groups.append(group if holds else None)
-    unwanted = any(len(objects.get(want.name, [])) >= want.count for want in exclude)
-    return float(None not in groups and not unwanted)
+        reason = "" if len(group) == want.count else f"{len(group)} of {want.count} {want.name}"
+        if not reason and want.colour:
+            colours = list(colours_of(want.name, group))
+            if colours.count(want.colour) < want.count:
+                reason = f"{want.name} {', '.join(colours)}, not {want.colour}"
+        if not reason and want.position and not _stands(group, want.position, groups):
+            reason = f"{want.name} not {want.position[0]} {include[want.position[1]].name}"
+        groups.append(None if reason else group)
+        wrong += [reason] if reason else []
+    for want in exclude:
+        if (there := len(objects.get(want.name, []))) >= want.count:
+            wrong.append(f"{there} {want.name}, fewer than {want.count} wanted")
+    return wrong
 
 
 def graded(objects: Objects, include: Sequence[Want], colours_of: ColoursOf) -> float:

@@ -35,27 +35,39 @@ def ocr() -> Score:
     Raises:
         RewardError: a package is missing, or the recogniser lacks its models.
     """
+    read = reader()
+
+    def score(images: Sequence[np.ndarray], prompts: Sequence[Prompt]) -> list[float | None]:
+        targets = [wanted(prompt) for prompt in prompts]
+        return [
+            closeness(read(image), target) if target else None
+            for image, target in zip(images, targets, strict=True)
+        ]
+
+    return score
+
+
+def reader() -> Callable[[np.ndarray], str]:
+    """Reads the text in a uint8 image [H, W, 3], line after line.
+
+    Raises:
+        RewardError: a package is missing, or the recogniser lacks its models.
+    """
     try:
         import onnxruntime  # noqa: F401 (rapidocr looks for it only when it reads)
+        import rapidfuzz  # noqa: F401
         import rapidocr
-        from rapidfuzz.distance import Levenshtein
     except ImportError as error:
         raise RewardError(f"reward ocr lacks a package ({error}): pip install 'burnish[ocr]'") from None
     read: Any = rapidocr.RapidOCR(params=_settings(Path(str(rapidocr.__file__)).parent / "models"))
+    return lambda image: "\n".join(read(np.ascontiguousarray(image[..., ::-1])).txts or ())
 
-    def score(images: Sequence[np.ndarray], prompts: Sequence[Prompt]) -> list[float | None]:
-        scores: list[float | None] = []
-        for image, prompt in zip(images, prompts, strict=True):
-            target = wanted(prompt)
-            if not target:
-                scores.append(None)
-                continue
-            lines = read(np.ascontiguousarray(image[..., ::-1])).txts or ()
-            distance = Levenshtein.distance(plain("".join(lines)), target)
-            scores.append(max(1 - distance / len(target), 0.0))
-        return scores
 
-    return score
+def closeness(said: str, target: str) -> float:
+    """max(1 − edit distance / length of the target, 0); the target is in `plain` form and not empty."""
+    from rapidfuzz.distance import Levenshtein
+
+    return max(1 - Levenshtein.distance(plain(said), target) / len(target), 0.0)
 
 
 def wanted(prompt: Prompt) -> str:

@@ -122,6 +122,11 @@ class RewardSet:
         """Names of the rewards that look at more than one image of a prompt."""
         return [name for name, _, function in self._rewards if kind_of(function) != "point"]
 
+    def joined(self, other: RewardSet) -> RewardSet:
+        """These rewards and those of `other` that count and whose names are new; nothing is loaded twice."""
+        more = [each for each in other._rewards if each[1] != 0 and each[0] not in self.names]
+        return RewardSet([*self._rewards, *more])
+
     def score(
         self,
         outputs_B: np.ndarray | Sequence[Completion],

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from burnish.core import advantages, critic, diagnostics, divergences, units
+from burnish.core import advantages, critic, diagnostics, divergences, units, weights
 from burnish.data.prompts import difficulty
 from burnish.data.sampler import PromptSampler
 from burnish.engine import rng
@@ -250,18 +250,21 @@ class Trainer:
             self.unit_T = unit_T
         keep_BT = rollouts.mask_BT
         if unit.fraction < 1:
-            weights = units.chunk_weights(rollouts.l1rel_T, unit_T) if unit.weighted else None
+            chances_U = units.chunk_weights(rollouts.l1rel_T, unit_T) if unit.weighted else None
             generator = rng.generator(self.recipe.run.seed, "units", step)
             keep_BT = units.sample_units(
-                unit_T, unit.fraction, weights_U=weights, batch=len(rollouts), generator=generator
+                unit_T, unit.fraction, weights_U=chances_U, batch=len(rollouts), generator=generator
             )
         scored = int(reward_B.isfinite().sum())
         keep_BT = keep_BT & reward_B.isfinite()[:, None]
         settings = self.recipe.algorithm.advantage
         waiting = settings.name == "gae" and step <= settings.value_warmup
         longest = self.recipe.model.max_new_tokens if self.recipe.model.kind == "language" else None
-        weight = 0.0 if waiting else 1.0
-        return Credit(advantage_B, unit_T, keep_BT, max(1, scored), return_BT, weight, longest)
+        weight, weight_T = 0.0 if waiting else 1.0, None
+        if self.recipe.algorithm.weights.name != "none":
+            weigh = weights.WEIGHTS[self.recipe.algorithm.weights.name]
+            weight_T = weigh(rollouts.b_T, rollouts.s_T).float()
+        return Credit(advantage_B, unit_T, keep_BT, max(1, scored), return_BT, weight, longest, weight_T)
 
     def _update(self, step: int, rollouts: Any, credit: Credit) -> Metrics:
         """`train.updates` optimiser steps, each on its share of the groups."""

@@ -49,6 +49,35 @@ class Pictures:
         self.timeline(name, texts[:count], images.shape[2])
         return str(path.relative_to(self.folder))
 
+    def side_by_side(
+        self, name: str, steps: list[int], which: list[int], texts: list[str], captions: list[list[str]]
+    ) -> str | None:
+        """Writes `images/NAME_parting_STEP.png`: prompts (rows) at a few evaluations (columns), as kept.
+
+        Args:
+            name: short name of the prompt set.
+            steps: the evaluations, the newest last.
+            which: R of the kept prompts.
+            texts: all prompts of the set.
+            captions: a text below each picture, [R][len(steps)].
+
+        Returns:
+            The path relative to the run, or None without a prompt or where a picture is gone.
+        """
+        strips = [self.folder / "images" / "raw" / f"{name}_{step:06d}.png" for step in steps]
+        if not which or not all(strip.is_file() for strip in strips):
+            return None
+        shown = [np.asarray(Image.open(strip).convert("RGB")) for strip in strips]
+        width = shown[0].shape[1] // min(self.count, len(texts))
+        cells = [[row[:, n * width : (n + 1) * width] for row in shown] for n in which]
+        heads = [f"step {step}" for step in steps]
+        picture = grid(
+            cells, captions=captions, row_captions=[texts[n] for n in which], column_captions=heads
+        )
+        path = self.folder / "images" / f"{name}_parting_{steps[-1]:06d}.png"
+        save_png(picture, path)
+        return str(path.relative_to(self.folder))
+
     def timeline(self, name: str, texts: list[str], width: int) -> None:
         """Fixed prompts (columns) by training step (rows)."""
         strips = sorted((self.folder / "images" / "raw").glob(f"{name}_*.png"))

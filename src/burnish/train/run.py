@@ -15,8 +15,8 @@ import torch
 
 from burnish.data.prompts import load_prompts
 from burnish.engine import checkpoint, signals
-from burnish.errors import RecipeError, RunError
-from burnish.evaluate.evaluate import EvaluationSet, evaluate, evaluation_sets
+from burnish.errors import CheckpointError, RecipeError, RunError
+from burnish.evaluate.evaluate import EvaluationSet, evaluation_sets, measure, summary
 from burnish.policies.load import load_policy
 from burnish.recipes.load import dump_yaml, load_recipe
 from burnish.recipes.schema import Recipe
@@ -24,13 +24,15 @@ from burnish.report.card import write_card
 from burnish.report.environment import environment
 from burnish.report.events import EventLog, read_events
 from burnish.report.html import write_report
+from burnish.report.parting import in_words
 from burnish.report.progress import Progress
 from burnish.report.trackers import TensorBoard
-from burnish.rewards.reward import load_rewards
+from burnish.rewards.reward import Scores, load_rewards
 from burnish.train import health, state
 from burnish.train.loop import Trainer
 from burnish.train.pictures import Pictures
 from burnish.train.transcripts import illustrated, keep_transcripts
+from burnish.train.watch import Watch
 
 
 def train(recipe: Recipe) -> Path:
@@ -98,7 +100,14 @@ class Session:
         self.sets = evaluation_sets(recipe.evaluation)
         rewards = load_rewards(recipe.rewards)
         self.judges = load_rewards(recipe.evaluation.reward)
+        if recipe.evaluation.held_out:
+            self.judges = self.judges.joined(rewards)
         for name in self.judges.needs_groups:
+            if name not in [reward.label for reward in recipe.evaluation.reward]:
+                raise RecipeError(
+                    f"evaluation.held_out is watched against the training reward, but {name} compares images "
+                    "of one prompt and an evaluation draws one each: remove evaluation.held_out"
+                )
             raise RecipeError(
                 f"evaluation.reward {name} compares images of one prompt, but an evaluation draws one each: "
                 "name a reward that scores single images"
@@ -117,6 +126,7 @@ class Session:
         self.sinks: list[Any] = [self.log]
         if recipe.run.tensorboard:
             self.sinks.append(TensorBoard(self.folder, start))
+        self.watch = Watch(recipe, self.folder, start)
         self.pictures = Pictures(self.folder, recipe.evaluation.pictures)
         began = time.time()
         title = f"{recipe.algorithm.preset} on {recipe.model.path}"
@@ -132,7 +142,11 @@ class Session:
                 progress.begin()
             else:
                 self.held_out = self.trainer.history[-1]["held_out"] if self.trainer.history else None
-            for step in range(start + 1, settings.steps + 1):
+            step, first = start, start + 1
+            if self.watch.ended:
+                progress.note(f"the alarm ended this run at step {start}; evaluation.alarm: warn goes on")
+                first = settings.steps + 1
+            for step in range(first, settings.steps + 1):
                 metrics = self._train(step)
                 self._record("train", step, **metrics)
                 shown = {"reward": metrics["reward"], "held_out": self.held_out}
@@ -140,15 +154,19 @@ class Session:
                 last = step == settings.steps
                 if last or step % recipe.evaluation.every == 0:
                     self._evaluate(step, progress)
-                if last or stop.stop or step % settings.checkpoint_every == 0:
+                last = last or self.watch.ended
+                if last or stop.stop or step in self.watch.kept or step % settings.checkpoint_every == 0:
                     self._save(step)
-                if stop.stop and not last:
+                if last:
+                    break
+                if stop.stop:
                     progress.note(f"stopped after step {step}; continue with: burnish resume {self.folder}")
                     write_report(self.folder)
                     return self.folder
-            if start < settings.steps:
-                self._record("end", settings.steps, seconds=time.time() - began)
-        self._export()
+            exported = self._export(step, progress)
+            if start < step:
+                best = {"exported": exported} if self.watch.ended else {}
+                self._record("end", step, seconds=time.time() - began, **best)
         write_report(self.folder)
         return self.folder
 
@@ -179,7 +197,7 @@ class Session:
         settings = self.recipe.evaluation
         for number, chosen in enumerate(self.sets):
             with self._averaged():
-                fields, outputs = evaluate(
+                outputs, scores = measure(
                     self.policy,
                     chosen,
                     self.judges,
@@ -187,6 +205,7 @@ class Session:
                     rows=self.recipe.sampling.rows,
                     greedy=settings.greedy,
                 )
+            fields = summary(chosen, scores)
             texts = [prompt.text for prompt in chosen.prompts]
             if self.policy.kind == "language":
                 keep_transcripts(self.folder, chosen.slug, step, chosen.prompts, outputs)
@@ -194,10 +213,34 @@ class Session:
             grid = self.pictures.keep(chosen.slug, step, outputs, texts)
             self._record("evaluate", step, **fields, grid=grid)
             if number == 0:
-                self._remember(step, fields, chosen)
+                self._remember(step, fields)
+                self._look(step, chosen, scores, progress)
         progress.note(self._sentence(step))
 
-    def _remember(self, step: int, fields: dict[str, Any], chosen: EvaluationSet) -> None:
+    def _look(self, step: int, chosen: EvaluationSet, scores: Scores, progress: Progress) -> None:
+        """Has a held-out reward parted from the training reward? An alarm brings its evidence along."""
+        for verdict in self.watch.look(step, scores):
+            name, words = verdict["held_out"], in_words(verdict)
+            if verdict.get("rings"):
+                progress.note(f"HACKING ALARM at step {step}: {words}")
+                verdict |= self._evidence(name, chosen)
+            self._record("watch", step, set=chosen.name, **verdict)
+            if "state" in verdict:
+                ok = verdict["state"] != "hacking"
+                message = words if verdict["state"] == "together" else f"{verdict['state']}: {words}"
+                self._record("health", step, check=f"reward and {name} go together", ok=ok, message=message)
+
+    def _evidence(self, name: str, chosen: EvaluationSet) -> dict[str, Any]:
+        """Pictures, or files of transcripts, of the prompts that show best how reward and truth part."""
+        if self.policy.kind == "language":
+            which, steps, _ = self.watch.examples(name, len(chosen.prompts))
+            files = [f"transcripts/{chosen.slug}_{step:06d}.jsonl" for step in steps]
+            return {"prompts": which, "transcripts": files}
+        which, steps, words = self.watch.examples(name, min(self.pictures.count, len(chosen.prompts)))
+        texts = [prompt.text for prompt in chosen.prompts]
+        return {"prompts": which, "grid": self.pictures.side_by_side(chosen.slug, steps, which, texts, words)}
+
+    def _remember(self, step: int, fields: dict[str, Any]) -> None:
         name = self.recipe.evaluation.reward[0].label
         self.held_out = fields.get(name)
         recent = [e["reward"] for e in read_events(self.log.path) if e["kind"] == "train"][-10:]
@@ -206,7 +249,8 @@ class Session:
             return
         entry = {"step": step, "reward": sum(recent) / len(recent), "held_out": self.held_out}
         self.trainer.history.append({**entry, "se": fields.get(f"{name}/se") or 0.0})
-        self._record("health", step, **health.not_hacking(self.trainer.history)._asdict())
+        if not self.watch.names:
+            self._record("health", step, **health.not_hacking(self.trainer.history)._asdict())
 
     def _sentence(self, step: int) -> str:
         name = self.recipe.evaluation.reward[0].label
@@ -221,16 +265,29 @@ class Session:
     def _save(self, step: int) -> None:
         tensors, rest = state.pack(self.trainer)
         keep = self.recipe.train.keep_checkpoints
-        checkpoint.save(self.folder / "checkpoints", step, tensors, rest, keep=keep)
+        checkpoint.save(self.folder / "checkpoints", step, tensors, rest, keep=keep, spare=self.watch.kept)
 
     def _averaged(self) -> contextlib.AbstractContextManager[None]:
         """Inside, the policy holds the averaged weights, if the run keeps an average."""
         average = self.trainer.average
         return self.policy.weights(average) if average else contextlib.nullcontext()
 
-    def _export(self) -> None:
-        """The tuned weights in the hub's format: `RUN/model` (LoRA, or the whole pipeline)."""
-        target = self.folder / "model"
-        with self._averaged():
+    def _export(self, step: int, progress: Progress) -> int:
+        """The tuned weights in the hub's format: `RUN/model` (LoRA, or the whole pipeline).
+
+        They are those of `step`, or of the best held-out value where the alarm ended the run; returns which.
+        """
+        weights, target = self._averaged(), self.folder / "model"
+        if self.watch.ended:
+            best = self.watch.best()
+            try:
+                found = checkpoint.load(self.folder / "checkpoints" / f"step_{best:08d}")
+                weights = self.policy.weights(found.tensors["ema"] or found.tensors["parameters"])
+                progress.note(f"the alarm ends the run at step {step}; model/ holds step {best}, the best")
+                step = best
+            except CheckpointError as problem:
+                progress.note(f"model/ holds step {step}, not the best, step {best}: {problem}")
+        with weights:
             self.policy.save(target)
-        write_card(self.folder, target, self.policy.made_of)
+        write_card(self.folder, target, self.policy.made_of, step)
+        return step

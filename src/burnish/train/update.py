@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from burnish.core import corrections, critic, diagnostics, objectives, units
-from burnish.recipes.schema import Algorithm
+from burnish.core import corrections, critic, diagnostics, objectives, ratios, units
+from burnish.recipes.schema import Algorithm, Ratio
 
 NUMBERS = ("loss", "clip_fraction", "approximate_kl", "effective_sample_size", "ratio_drift", "divergence")
 
@@ -32,6 +32,7 @@ class Credit:
         return_BT: what the critic should have said, float32 [B, T]; None without one.
         policy_weight: 0 while the critic alone learns.
         longest: decisions of the longest possible rollout; None: T.
+        weight_T: weight of each decision in the loss, float32 [T]; None: all alike.
     """
 
     advantage_B: Tensor
@@ -41,6 +42,7 @@ class Credit:
     return_BT: Tensor | None = None
     policy_weight: float = 1.0
     longest: int | None = None
+    weight_T: Tensor | None = None
 
     def shares(self, group_B: Tensor, count: int) -> list[Credit]:
         """This credit cut into `count` parts by whole groups; a part sees only its own rollouts."""
@@ -69,24 +71,23 @@ def accumulate(
         policy: whose parameters receive gradients.
         rollouts: B rollouts from `policy.sample`.
         credit: advantages, units and mask.
-        algorithm: objective and divergence.
+        algorithm: ratio, objective and divergence.
         rows: stacked timesteps in one forward-backward: a micro-batch is `rows // T` rollouts.
     """
     objective = algorithm.objective
-    low, high = objective.clip_low, objective.upper
+    low, high, options = objective.clip_low, objective.upper, objective.options
     beta = 0.0 if algorithm.divergence.in_reward else algorithm.divergence.beta
     divergence = algorithm.divergence.name if beta else "none"
-    everyone = divergence != "none" or credit.return_BT is not None
+    everyone = divergence != "none" or credit.return_BT is not None or objective.name == "nft"
     weighty = credit.advantage_B.view(len(credit.advantage_B), -1).any(1)
     active = credit.keep_BT.any(1) if everyone else weighty
     which = active.nonzero().flatten()
     loss, distance, value, log_ratios, cut = 0.0, 0.0, 0.0, [], []
     steps = credit.keep_BT.shape[1]
     for part in which.split(policy.micro(rows, steps)) if len(which) else ():
-        if credit.return_BT is None:
-            log_ratio_BT, divergence_BT = policy.evaluate(rollouts, part, rows, divergence)
-        else:
-            log_ratio_BT, divergence_BT, value_BT = policy.evaluate_valued(rollouts, part, divergence)
+        log_ratio_BT, divergence_BT, drift_BT, value_BT = _measured(
+            policy, rollouts, part, rows, divergence, algorithm.ratio
+        )
         place = log_ratio_BT.device
         keep_BT, advantage = credit.keep_BT[part].to(place), credit.advantage_B[part].to(place)
         unit = (credit.unit_T if credit.unit_T.ndim == 1 else credit.unit_T[part]).to(place)
@@ -107,7 +108,15 @@ def accumulate(
             advantage = advantage * weight_BT
         if advantage.ndim == 2:
             advantage = units.pool(advantage, unit, keep_BT)[0]
-        loss_BU = objectives.OBJECTIVES[objective.name](log_ratio_BU, advantage, low=low, high=high)
+        if objective.name in objectives.PROXIMAL:
+            drift_BU = units.pool(drift_BT, unit, keep_BT)[0]
+            propose = objectives.PROXIMAL[objective.name]
+            loss_BU = propose(log_ratio_BU, advantage, drift_BU=drift_BU, **options)
+        else:
+            loss_BU = objectives.OBJECTIVES[objective.name](log_ratio_BU, advantage, **options)
+        if credit.weight_T is not None:
+            weight_BT = credit.weight_T.to(place).expand_as(log_ratio_BT)
+            loss_BU = loss_BU * units.pool(weight_BT, unit, keep_BT)[0]
         micro = credit.policy_weight * _mean(loss_BU, mask_BU, credit, objective.average)
         if divergence != "none":
             kept = objectives.reduce_mean(divergence_BT, keep_BT, denominator=credit.denominator)
@@ -128,20 +137,34 @@ def accumulate(
         loss += micro.item()
         detached = log_ratio_BU.detach()
         log_ratios.append(detached[mask_BU])
-        if objective.name not in objectives.BEFORE_POOLING:
+        if objective.name == "dppo":
+            cut.append(objectives.dppo_mask(detached, advantage, drift_BU, **options)[mask_BU])
+        elif objective.name not in (*objectives.BEFORE_POOLING, *objectives.PROXIMAL):
             cut.append(objectives.clip_mask(detached, advantage, low, high)[mask_BU])
     if not log_ratios:
         return dict.fromkeys(NUMBERS, 0.0)
     log_ratio = torch.cat(log_ratios)
     numbers = {
         "loss": loss,
-        "clip_fraction": torch.cat(cut).float().mean().item(),
+        "clip_fraction": torch.cat(cut).float().mean().item() if cut else 0.0,
         "approximate_kl": float(diagnostics.approximate_kl(log_ratio)),
         "effective_sample_size": float(diagnostics.effective_sample_size(log_ratio)),
         "ratio_drift": float(diagnostics.ratio_drift(log_ratio)),
     }
     more = {} if credit.return_BT is None else {"value_loss": value}
     return {**numbers, "divergence": distance, **more}
+
+
+def _measured(
+    policy: Any, rollouts: Any, part: Tensor, rows: int, divergence: str, ratio: Ratio
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Log-ratios, divergences, drifts and the critic's values (0 without one), [b, T] each."""
+    if policy.kind == "denoising":
+        log_ratio_BT, divergence_BT, drift_BT = policy.measure(rollouts, part, rows, divergence, ratio)
+        return log_ratio_BT, divergence_BT, drift_BT, torch.zeros_like(drift_BT)
+    log_ratio_BT, divergence_BT, value_BT = policy.evaluate_valued(rollouts, part, divergence)
+    old_BT = rollouts.log_prob_BT[part].to(log_ratio_BT.device)
+    return log_ratio_BT, divergence_BT, ratios.total_variation(log_ratio_BT, old_BT), value_BT
 
 
 def _mean(loss_BU: Tensor, mask_BU: Tensor, credit: Credit, average: str) -> Tensor:

@@ -25,15 +25,19 @@ from burnish.engine import rng
 from burnish.errors import RecipeError
 from burnish.policies.denoising.backbone import Backbone, Condition, collate
 from burnish.policies.denoising.embeddings import EmbeddingCache
+from burnish.policies.denoising.matching import copies
+from burnish.policies.denoising.reference import Referenced
 from burnish.policies.denoising.rollouts import Rollouts
-from burnish.recipes.schema import Recipe
+from burnish.recipes.schema import Ratio, Recipe
 from burnish.types import Prompt
 
 REMEMBERED = 2**30
 """Bytes of prompt embeddings kept on the device; the oldest go first."""
 
+EXACT = Ratio()
 
-class DenoisingPolicy:
+
+class DenoisingPolicy(Referenced):
     """The one denoising loop, for every backbone.
 
     Args:
@@ -57,7 +61,6 @@ class DenoisingPolicy:
         self.offload, self.cache = offload, cache
         self.made_of = type(backbone.pipe).__name__
         self._embedded: dict[str, Condition] = {}
-        self._reference: Any = None
 
     kind = "denoising"
 
@@ -88,7 +91,7 @@ class DenoisingPolicy:
     ) -> Iterator[Rollouts]:
         """A training step's rollouts, whole groups at a time, as many as fit in `sampling.rows`."""
         sampling = recipe.sampling
-        return self.parts(
+        parts = self.parts(
             [prompt.text for prompt in prompts],
             sampling.group_size,
             self.table(recipe, step),
@@ -96,6 +99,9 @@ class DenoisingPolicy:
             shared_noise=sampling.shared_noise,
             rows=sampling.rows,
         )
+        if recipe.algorithm.ratio.of_copies:
+            return copies(self, parts, len(prompts) * sampling.group_size, recipe, step, seed)
+        return parts
 
     def micro(self, rows: int, steps: int) -> int:
         """Rollouts of `steps` decisions in one forward of `rows` images."""
@@ -117,12 +123,6 @@ class DenoisingPolicy:
             self.backbone.save_lora(folder)
         else:
             self.backbone.pipe.save_pretrained(folder)
-
-    @property
-    def parameters(self) -> dict[str, torch.nn.Parameter]:
-        """The trained parameters by name."""
-        named = self.backbone.denoiser.named_parameters()
-        return {name: value for name, value in named if value.requires_grad}
 
     def condition(self, texts: list[str]) -> Condition:
         """Conditions of the prompts, one row each; a text is embedded once while its row is remembered.
@@ -277,34 +277,52 @@ class DenoisingPolicy:
                 change.append(units.relative_l1(torch.stack([x, following], 1)))
             x = following
         decided = table.s_T > 0
+        latents_BT, prediction_BT, noise_BT = (
+            torch.stack(values, 1) if values else x.new_zeros(len(x), 0, *x.shape[1:])
+            for values in kept.values()
+        )
         return Rollouts(
-            latents_BT=torch.stack(kept["x"], 1),
-            prediction_BT=torch.stack(kept["v"], 1),
-            noise_BT=torch.stack(kept["noise"], 1),
+            latents_BT=latents_BT,
+            prediction_BT=prediction_BT,
+            noise_BT=noise_BT,
             time_T=time_T[decided],
             b_T=table.b_T[decided],
             s_T=table.s_T[decided],
             prompt_B=prompt_B,
             condition=condition,
             final_B=x,
-            l1rel_T=torch.cat(change).double().cpu(),
+            l1rel_T=torch.cat(change).double().cpu() if change else torch.zeros(0, dtype=torch.float64),
         )
 
     def evaluate(
         self, rollouts: Rollouts, which_B: Tensor, rows: int, divergence: str = "none"
     ) -> tuple[Tensor, Tensor]:
-        """Log importance ratios and divergences of the decisions under the current weights.
+        """Exact log-ratios and divergences of the decisions: the first two of `measure`."""
+        log_ratio_BT, divergence_BT, _ = self.measure(rollouts, which_B, rows, divergence)
+        return log_ratio_BT, divergence_BT
+
+    def measure(
+        self,
+        rollouts: Rollouts,
+        which_B: Tensor,
+        rows: int,
+        divergence: str = "none",
+        ratio: Ratio = EXACT,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Log-ratios, divergences and drifts of the decisions under the current weights.
 
         All T decisions of the chosen rollouts are stacked into one forward (or several of `rows` rows).
 
         Args:
-            rollouts: from `sample`.
+            rollouts: from `sample` or `roll`.
             which_B: indices of the rollouts to score, [b].
             rows: stacked timesteps in one forward.
             divergence: a member of `core.divergences.DIVERGENCES`.
+            ratio: how the log-ratio is measured.
 
         Returns:
-            `log_ratio_BT` [b, T] with gradient, and `divergence_BT` [b, T] (zeros for none).
+            `log_ratio_BT` [b, T] with gradient, `divergence_BT` [b, T] from the reference (zeros for none),
+            and `drift_BT` [b, T] from the policy that sampled, as `core.ratios.RATIOS` has it.
         """
         count, steps = len(which_B), len(rollouts.time_T)
         which = which_B.to(self.device)
@@ -317,18 +335,22 @@ class DenoisingPolicy:
         )
         prompts = rollouts.prompt_B[which_B.cpu()].repeat(steps)
         condition = {key: value[prompts.to(value.device)] for key, value in rollouts.condition.items()}
-        per_row = {
-            name: value.to(self.device, torch.float32).repeat_interleave(count)
-            for name, value in (("time", rollouts.time_T), ("b", rollouts.b_T), ("s", rollouts.s_T))
-        }
-        v = self.predict(x, per_row["time"], condition, rows)
-        log_ratio = ratios.gaussian_log_ratio(noise, v, v_old, per_row["b"], per_row["s"])
+        time, b, s = (
+            value.to(self.device, torch.float32).repeat_interleave(count)
+            for value in (rollouts.time_T, rollouts.b_T, rollouts.s_T)
+        )
+        v = self.predict(x, time, condition, rows)
+        options = {"beta": ratio.beta} if ratio.name == "contrast" else {}
+        log_ratio, drift = ratios.RATIOS[ratio.name](noise, v, v_old, b, s, **options)
         distance = torch.zeros_like(log_ratio)
         if divergence != "none":
             with self.reference(), torch.no_grad():
-                v_reference = self.predict(x, per_row["time"], condition, rows)
-            distance = divergences.DIVERGENCES[divergence](v, v_reference, per_row["b"], per_row["s"])
-        return log_ratio.view(steps, count).T, distance.view(steps, count).T
+                v_reference = self.predict(x, time, condition, rows)
+            distance = divergences.DIVERGENCES[divergence](v, v_reference, b, s)
+        log_ratio_BT, distance_BT, drift_BT = (
+            value.view(steps, count).T for value in (log_ratio, distance, drift)
+        )
+        return log_ratio_BT, distance_BT, drift_BT
 
     @torch.no_grad()
     def generate(self, texts: list[str], steps: int, *, seeds: list[int], rows: int) -> np.ndarray:
@@ -360,38 +382,6 @@ class DenoisingPolicy:
         """What the `diffusers` pipeline itself draws from this noise: uint8 [B, height, width, 3]."""
         with self._present(""):
             return self.backbone.pipeline_images(texts, steps, noise)
-
-    def remember_reference(self) -> None:
-        """Keeps today's weights as the reference of the divergence (LoRA needs no copy)."""
-        if not getattr(self.backbone.denoiser, "peft_config", None):
-            self._reference = {name: value.detach().clone() for name, value in self.parameters.items()}
-
-    @contextmanager
-    def reference(self) -> Iterator[None]:
-        """Inside, the policy predicts with the reference weights."""
-        denoiser: Any = self.backbone.denoiser
-        if self._reference is None:
-            denoiser.disable_adapters()
-            try:
-                yield
-            finally:
-                denoiser.enable_adapters()
-            return
-        with self.weights(self._reference):
-            yield
-
-    @contextmanager
-    def weights(self, values: dict[str, Tensor]) -> Iterator[None]:
-        """Inside, the trained parameters hold `values` (a reference, an average)."""
-        parameters = self.parameters
-        kept = {name: parameter.data for name, parameter in parameters.items()}
-        for name, parameter in parameters.items():
-            parameter.data = values[name].to(parameter.device)
-        try:
-            yield
-        finally:
-            for name, parameter in parameters.items():
-                parameter.data = kept[name]
 
     def _autocast(self) -> AbstractContextManager[Any]:
         if self.dtype == torch.float32:
