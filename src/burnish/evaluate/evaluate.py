@@ -14,7 +14,7 @@ import numpy as np
 from burnish.data.prompts import load_prompts
 from burnish.errors import RunError
 from burnish.recipes.schema import Evaluation
-from burnish.rewards.reward import RewardSet, load_rewards
+from burnish.rewards.reward import RewardSet, Scores, load_rewards
 from burnish.types import Prompt
 
 EMBEDDED = {
@@ -66,22 +66,29 @@ def evaluation_sets(settings: Evaluation) -> list[EvaluationSet]:
 def evaluate(
     policy: Any, chosen: EvaluationSet, rewards: RewardSet, *, steps: int, rows: int, greedy: bool = True
 ) -> tuple[dict[str, Any], Any]:
-    """Mean and standard error of every reward on one set.
+    """Mean and standard error of every reward on one set (`summary`), and what they were measured on."""
+    outputs, scores = measure(policy, chosen, rewards, steps=steps, rows=rows, greedy=greedy)
+    return summary(chosen, scores), outputs
 
-    Returns:
-        Fields `set`, `count`, and per reward NAME: `NAME`, `NAME/se`, `NAME/unscored`; and what they were
-        measured on: uint8 images [N, H, W, 3] or N completions.
-    """
-    images = policy.respond(chosen.prompts, steps=steps, seeds=chosen.seeds, rows=rows, greedy=greedy)
-    scores = rewards.score(images, chosen.prompts)
-    fields: dict[str, Any] = {"set": chosen.name, "count": len(images)}
+
+def measure(
+    policy: Any, chosen: EvaluationSet, rewards: RewardSet, *, steps: int, rows: int, greedy: bool = True
+) -> tuple[Any, Scores]:
+    """Draws and scores: uint8 images [N, H, W, 3] or N completions, and what each of them earned."""
+    outputs = policy.respond(chosen.prompts, steps=steps, seeds=chosen.seeds, rows=rows, greedy=greedy)
+    return outputs, rewards.score(outputs, chosen.prompts)
+
+
+def summary(chosen: EvaluationSet, scores: Scores) -> dict[str, Any]:
+    """Fields `set`, `count`, and per reward NAME: `NAME`, `NAME/se`, `NAME/unscored`."""
+    fields: dict[str, Any] = {"set": chosen.name, "count": len(chosen.prompts)}
     for name, values in scores.by_name.items():
         good = values[np.isfinite(values)]
         fields[name] = float(good.mean()) if len(good) else None
         fields[f"{name}/se"] = float(good.std(ddof=1) / np.sqrt(len(good))) if len(good) > 1 else None
         if len(good) < len(values):
             fields[f"{name}/unscored"] = len(values) - len(good)
-    return fields, images
+    return fields
 
 
 def open_model(model: str, device: str, *, base: bool = False) -> Any:

@@ -17,13 +17,14 @@ from burnish.report.svg import Series, curve
 SEE = "Measured on fixed prompts with fixed noise; ± one standard error over prompts."
 
 
-def write_card(run: Path, model: Path, pipeline: str) -> Path:
+def write_card(run: Path, model: Path, pipeline: str, step: int | None = None) -> Path:
     """Writes `README.md`, `curve.svg` and `timeline.png` into the folder of exported weights.
 
     Args:
         run: the run folder, source of recipe, events and pictures.
         model: the folder of the weights.
         pipeline: class name of the pipeline, e.g. `FluxPipeline`.
+        step: training steps behind the weights, where they are not the run's last.
 
     Returns:
         The card's path.
@@ -33,7 +34,8 @@ def write_card(run: Path, model: Path, pipeline: str) -> Path:
     """
     text = (run / "recipe.yaml").read_text(encoding="utf-8")
     recipe = yaml.safe_load(text)
-    story = Story(read_events(run / "metrics.jsonl"), recipe)
+    events = read_events(run / "metrics.jsonl")
+    story = Story([event for event in events if step is None or event["step"] <= step], recipe)
     parts = [_matter(recipe), _head(recipe, story, pipeline), _results(story)]
     try:
         parts.append(_figures(run, model, story))

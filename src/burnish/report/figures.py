@@ -90,7 +90,7 @@ def pictures(run: Path, story: Story) -> str:
     """First and newest grid of each set side by side, then the films of fixed prompts through training."""
     parts = []
     for name in story.sets:
-        shots = [(event["step"], _image(run, event.get("grid"))) for event in story.evaluations(name)]
+        shots = [(event["step"], embedded(run, event.get("grid"))) for event in story.evaluations(name)]
         shots = [(step, source) for step, source in shots if source]
         if not shots:
             continue
@@ -102,7 +102,7 @@ def pictures(run: Path, story: Story) -> str:
             figures += f'<figure><figcaption>{label}</figcaption><img src="{source}" alt="{alt}"></figure>'
         parts.append(f'<h3>{escape(name)}</h3><div class="pair">{figures}</div>')
     for place, film in enumerate(_films(run, story)):
-        source = _image(run, film)
+        source = embedded(run, film)
         if source:
             name, state = Path(film).stem.removesuffix("_timeline"), "" if place else " open"
             parts.append(
@@ -159,7 +159,7 @@ def _speed(story: Story) -> float | None:
     return sum(rates[s] * seconds[s] for s in both) / sum(seconds[s] for s in both) if both else None
 
 
-def _image(run: Path, name: Any) -> str | None:
+def embedded(run: Path, name: Any) -> str | None:
     """A PNG inside the run folder as a data address; None if it is missing, elsewhere or no PNG."""
     if not isinstance(name, str):
         return None

@@ -14,14 +14,14 @@ from typing import Any
 
 import yaml
 
-from burnish import __version__
 from burnish.errors import RunError
+from burnish.report.document import document, facts_of
 from burnish.report.events import read_events
 from burnish.report.figures import curves, optimisation, pictures, timings
+from burnish.report.parting import banner, parting
 from burnish.report.progress import clock
 from burnish.report.story import Score, Story, named
-
-_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+from burnish.report.transcripts import transcripts
 
 
 def write_report(run: Path) -> Path:
@@ -42,31 +42,19 @@ def write_report(run: Path) -> Path:
 
 
 def _page(run: Path, story: Story) -> str:
-    title = escape(f"{_get(story.recipe, 'algorithm', 'preset') or 'Run'} · {run.resolve().name}")
-    style = Path(__file__).with_name("style.css").read_text(encoding="utf-8")
+    said = transcripts(run, story)
     sections = [
         ("Scores", "scores", _scores(story)),
+        ("Reward and held-out", "parting", parting(run, story)),
         ("Curves", "curves", curves(story)),
-        ("Pictures", "pictures", pictures(run, story)),
+        ("Transcripts", "transcripts", said) if said else ("Pictures", "pictures", pictures(run, story)),
         ("Health", "health", _health(story)),
         ("Optimisation", "optimisation", optimisation(story)),
         ("Time", "time", timings(story)),
         ("Recipe and environment", "recipe", _recipe_section(run)),
     ]
-    body = "".join(
-        f'<section id="{name}"><h2>{heading}</h2>{content}</section>'
-        for heading, name, content in sections
-        if content
-    )
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        '<meta name="color-scheme" content="light dark">'
-        f"<title>{title}</title><style>{style}</style></head>\n<body><main>{_header(run, story)}{body}"
-        f"<footer>Written by burnish {escape(__version__)} from <code>metrics.jsonl</code>.</footer>"
-        "</main></body></html>\n"
-    )
+    title = f"{_get(story.recipe, 'algorithm', 'preset') or 'Run'} · {run.resolve().name}"
+    return document(title, _header(run, story), sections, "metrics.jsonl")
 
 
 def _header(run: Path, story: Story) -> str:
@@ -80,16 +68,9 @@ def _header(run: Path, story: Story) -> str:
         ("Seed", _get(recipe, "run", "seed")),
         ("Progress", _progress(story)),
     ]
-    items = "".join(
-        f"<div><dt>{name}</dt><dd>{escape(str(value))}</dd></div>"
-        for name, value in facts
-        if value not in (None, "")
-    )
     heading = f"{preset} on {model}" if preset and model else run.resolve().name
     kicker = f'<p class="kicker">burnish · {escape(run.resolve().name)}</p>'
-    return (
-        f'<header>{kicker}<h1>{escape(heading)}</h1><dl class="facts">{items}</dl>{_notice(story)}</header>'
-    )
+    return f"<header>{kicker}<h1>{escape(heading)}</h1>{facts_of(facts)}{_notice(story)}</header>"
 
 
 def _progress(story: Story) -> str:
@@ -103,7 +84,7 @@ def _progress(story: Story) -> str:
 
 def _notice(story: Story) -> str:
     """The alarm that must not be missed."""
-    notices = ""
+    notices = banner(story)
     for finding in story.health():
         if "hacking" in finding.check.lower() and not finding.ok:
             text = f"{finding.message} (step {finding.step})"
@@ -143,7 +124,7 @@ def _scores(story: Story) -> str:
 
 def _card(name: str, role: str, score: Score, event: dict[str, Any]) -> str:
     count = event.get("count")
-    images = f" · {count} images" if isinstance(count, int) else ""
+    images = f" · {count} prompts" if isinstance(count, int) else ""
     head = f'<p class="set">{escape(name)} <span>{role}{images}</span></p>'
     if score.base_step == score.step:
         numbers = f'<p class="numbers"><b>{_value(score.last, score.last_se)}</b></p>'

@@ -1,4 +1,4 @@
-"""Curves and bars as inline SVG: no scripts, colours from the page's style sheet (classes `s0` … `s5`)."""
+"""Curves and bars as inline SVG: no scripts, colours from the page's style sheet (classes `s0` … `s9`)."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -7,6 +7,7 @@ from html import escape
 
 WIDTH, HEIGHT = 440, 250
 _LEFT, _RIGHT, _TOP, _BOTTOM = 58, 14, 12, 36
+COLORS = 10
 _MOST = 400
 """Points drawn of one series; longer ones are thinned evenly."""
 Point = tuple[float, float | None, float | None]
@@ -23,17 +24,25 @@ class Series:
     dots: bool = True
 
 
-def curve(series: Sequence[Series], label: str, *, height: int = HEIGHT, small: bool = False) -> str:
+def curve(
+    series: Sequence[Series],
+    label: str,
+    *,
+    height: int = HEIGHT,
+    small: bool = False,
+    within: tuple[float, float] | None = None,
+) -> str:
     """A line chart over steps with ticks, bands of ± 1 standard error and native tooltips.
 
-    A value of None breaks its line. Without any value the chart is one sentence.
+    A value of None breaks its line. Without any value the chart is one sentence. `within` sets the lowest and
+    highest value shown, so that several charts can share them.
     """
     shown = [Series(s.name, _thinned(s.points), s.color, s.dots) for s in series]
     known = [(x, y, e or 0.0) for s in shown for x, y, e in s.points if y is not None]
     if not known:
         return '<p class="none">No values yet.</p>'
-    x_low, x_high = _range([x for x, _, _ in known], margin=0.0)
-    y_low, y_high = _range([y + sign * e for _, y, e in known for sign in (-1, 1)], margin=0.06)
+    x_low, x_high = span([x for x, _, _ in known], margin=0.0)
+    y_low, y_high = within or span([y + sign * e for _, y, e in known for sign in (-1, 1)], margin=0.06)
     wide, tall = WIDTH - _LEFT - _RIGHT, height - _TOP - _BOTTOM
 
     def px(x: float) -> float:
@@ -78,7 +87,7 @@ def bar(shares: Sequence[tuple[str, float]], label: str) -> str:
         width = 1000 * amount / total
         tip = escape(f"{name}: {tidy(amount)} s, {amount / total:.0%}")
         parts.append(
-            f'<rect class="s{color % 6}" x="{x:.2f}" y="0" width="{width:.2f}" height="28">'
+            f'<rect class="s{color % COLORS}" x="{x:.2f}" y="0" width="{width:.2f}" height="28">'
             f"<title>{tip}</title></rect>"
         )
         x += width
@@ -87,7 +96,7 @@ def bar(shares: Sequence[tuple[str, float]], label: str) -> str:
 
 def legend(names: Sequence[tuple[str, int]]) -> str:
     """Names beside a stroke of their colour."""
-    items = [f'<li><i class="s{color % 6}"></i>{escape(name)}</li>' for name, color in names]
+    items = [f'<li><i class="s{color % COLORS}"></i>{escape(name)}</li>' for name, color in names]
     return f'<ul class="legend">{"".join(items)}</ul>'
 
 
@@ -125,18 +134,29 @@ def smooth(points: Sequence[Point], window: int) -> list[Point]:
     return means
 
 
+def span(values: Sequence[float], margin: float) -> tuple[float, float]:
+    """Lowest and highest with a margin, a share of their distance; never empty."""
+    low, high = min(values), max(values)
+    if high - low <= max(1e-9 * max(abs(low), abs(high)), 1e-200):
+        pad = abs(low) * 0.1 if abs(low) > 1e-200 else 1.0
+        return low - pad, high + pad
+    pad = margin * (high - low)
+    return low - pad, high + pad
+
+
 def _drawn(series: Series, px: Scale, py: Scale) -> str:
-    parts = [f'<g class="s{series.color % 6}{"" if series.dots else " faint"}">']
+    parts = [f'<g class="s{series.color % COLORS}{"" if series.dots else " faint"}">']
     for run in _unbroken(series.points):
-        sure = [(x, y, e) for x, y, e in run if e]
-        if len(sure) > 1:
+        sure = [(x, y, e) for x, y, e in run if e is not None]
+        if len(sure) > 1 and any(e for _, _, e in sure):
             edge = [(x, y + e) for x, y, e in sure] + [(x, y - e) for x, y, e in reversed(sure)]
             parts.append(f'<polygon points="{_path(edge, px, py)}"/>')
-        elif sure:
-            x, y, e = sure[0]
+        elif len(sure) == 1:
+            x, y, whisker = sure[0]
             at = f"{px(x):.1f}"
             parts.append(
-                f'<line class="whisker" x1="{at}" x2="{at}" y1="{py(y - e):.1f}" y2="{py(y + e):.1f}"/>'
+                f'<line class="whisker" x1="{at}" x2="{at}" y1="{py(y - whisker):.1f}" '
+                f'y2="{py(y + whisker):.1f}"/>'
             )
         if len(run) > 1:
             parts.append(f'<polyline points="{_path([(x, y) for x, y, _ in run], px, py)}"/>')
@@ -151,13 +171,13 @@ def _drawn(series: Series, px: Scale, py: Scale) -> str:
     return "".join(parts) + "</g>"
 
 
-def _unbroken(points: Sequence[Point]) -> list[list[tuple[float, float, float]]]:
-    runs: list[list[tuple[float, float, float]]] = [[]]
+def _unbroken(points: Sequence[Point]) -> list[list[tuple[float, float, float | None]]]:
+    runs: list[list[tuple[float, float, float | None]]] = [[]]
     for x, y, e in points:
         if y is None:
             runs.append([])
         else:
-            runs[-1].append((x, y, e or 0.0))
+            runs[-1].append((x, y, e))
     return [run for run in runs if run]
 
 
@@ -169,13 +189,3 @@ def _thinned(points: Sequence[Point]) -> list[Point]:
     if len(points) <= _MOST:
         return list(points)
     return [points[round(i * (len(points) - 1) / (_MOST - 1))] for i in range(_MOST)]
-
-
-def _range(values: Sequence[float], margin: float) -> tuple[float, float]:
-    """Lowest and highest with a margin; never empty."""
-    low, high = min(values), max(values)
-    if high - low <= max(1e-9 * max(abs(low), abs(high)), 1e-200):
-        pad = abs(low) * 0.1 if abs(low) > 1e-200 else 1.0
-        return low - pad, high + pad
-    pad = margin * (high - low)
-    return low - pad, high + pad
