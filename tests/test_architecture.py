@@ -18,6 +18,7 @@ LAYERS = (
     {"policies", "rewards", "data", "report"},
     {"evaluate"},
     {"train"},
+    {"study"},
     {"cli"},
     {"__main__"},
 )

@@ -15,6 +15,7 @@ from burnish.cli.benchmarks import benchmark
 from burnish.cli.pictures import evaluate, sample, score, serve_reward
 from burnish.cli.runs import compare, report
 from burnish.cli.scenes import scenes
+from burnish.cli.studies import study
 from burnish.cli.training import doctor, plan, resume, train
 from burnish.cli.words import Interrupted, UsageError
 from burnish.errors import BurnishError
@@ -30,6 +31,7 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "score": score,
     "serve-reward": serve_reward,
     "compare": compare,
+    "study": study,
     "report": report,
     "scenes": scenes,
 }
@@ -44,7 +46,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except Interrupted as stop:
-        print(f"interrupted; resume with: burnish resume {stop}", file=sys.stderr)
+        print(f"interrupted; resume with: {stop}", file=sys.stderr)
         return 130
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

@@ -16,7 +16,7 @@ class UsageError(BurnishError):
 
 
 class Interrupted(Exception):
-    """Ctrl-C during a run that can be resumed."""
+    """Ctrl-C during work that a command continues; the message is that command."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -69,7 +69,7 @@ def resumable(run: str, work: Callable[[], Path]) -> Path:
     try:
         return work()
     except KeyboardInterrupt:
-        raise Interrupted(run) from None
+        raise Interrupted(f"burnish resume {run}") from None
 
 
 def print_folder(folder: Path) -> None:

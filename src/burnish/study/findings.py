@@ -1,0 +1,190 @@
+"""From finished runs to findings: numbers for each measure and method, and one careful sentence a method."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from burnish.study.analysis import Mean, Paired, area, gap, holm, mean_of, median_reach, paired, reach, recent
+from burnish.study.curves import Curve, read_curve
+from burnish.study.plan import Job
+from burnish.study.schema import Gap, Measure, Study
+
+LEVEL = 0.05
+"""Corrected p-value below which a difference is called one."""
+
+Point = tuple[float, float | None, float | None]
+Curves = dict[str, dict[int, Curve]]
+"""label -> seed -> curve."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One method on one measure, over its finished seeds.
+
+    Attributes:
+        label: the method.
+        base: the score before training.
+        final: the score at the last evaluation.
+        gain: final − base of each run.
+        gains: the gain of each seed, in the order of the study's seeds.
+        area: mean height of the curve over training.
+        reach: median rollouts until the smoothed score comes to the baseline's at its end; None: never.
+        reached: seeds that reached it.
+        against: the paired tests of the gains against the baseline's; None for the baseline itself.
+        p: Holm-corrected over the methods.
+        curve: (step, mean, standard error) over seeds.
+    """
+
+    label: str
+    base: Mean
+    final: Mean
+    gain: Mean
+    gains: list[float]
+    area: Mean
+    reach: float | None
+    reached: int
+    against: Paired | None
+    p: float | None
+    curve: list[Point]
+
+    @property
+    def verdict(self) -> str:
+        """better, worse or undecided; better and worse only where the corrected p-value is below 0.05."""
+        difference = self.against.difference.mean if self.against else None
+        if self.p is None or difference is None or self.p >= LEVEL:
+            return "undecided"
+        return "better" if difference > 0 else "worse"
+
+
+@dataclass(frozen=True)
+class Board:
+    """One measure: what there was to reach, and a row a method."""
+
+    measure: Measure
+    target: float | None
+    rows: list[Row]
+
+
+@dataclass(frozen=True)
+class Drift:
+    """A proxy beside its truth for one method; gains in standard deviations over prompts, gap in theirs."""
+
+    label: str
+    proxy: Mean
+    truth: Mean
+    gap: Mean
+    curve: list[Point]
+
+
+def board(study: Study, jobs: Sequence[Job], measure: Measure) -> Board:
+    """The numbers of one measure; `jobs` are the finished runs."""
+    curves = read(study, jobs, measure)
+    goal = mean_of([recent(curve.values) for curve in curves[study.baseline].values()]).mean
+    rows = [_row(study, label, curves, goal) for label in study.methods]
+    tested = iter(holm([row.against.p if row.against else None for row in rows if row.against]))
+    return Board(measure, goal, [replace(row, p=next(tested)) if row.against else row for row in rows])
+
+
+def drifts(study: Study, jobs: Sequence[Job], pair: Gap) -> list[Drift]:
+    """How far the proxy ran ahead of the truth, for each method."""
+    proxies, truths = read(study, jobs, pair.proxy), read(study, jobs, pair.truth)
+    found = []
+    for label in study.methods:
+        both = [
+            (proxies[label][seed], truths[label][seed]) for seed in proxies[label] if seed in truths[label]
+        ]
+        lines = [
+            dict(zip(p.steps, gap(p.values, t.values, p.std, t.std), strict=True))
+            for p, t in both
+            if p.steps == t.steps and p.std > 0 and t.std > 0
+        ]
+        known = [{s: v for s, v in line.items() if v is not None} for line in lines]
+        ends = [line[max(line)] for line in known]
+        gains = [[c.gain / c.std for c in side if c.std > 0] for side in zip(*both, strict=True)] or [[], []]
+        found.append(Drift(label, mean_of(gains[0]), mean_of(gains[1]), mean_of(ends), _mean_curve(known)))
+    return found
+
+
+def read(study: Study, jobs: Sequence[Job], measure: Measure) -> Curves:
+    """The curves of one measure; runs without one are left out."""
+    curves: Curves = {label: {} for label in study.methods}
+    for job in jobs:
+        curve = read_curve(job.folder, measure)
+        if curve is not None:
+            curves[job.label][job.seed] = curve
+    return curves
+
+
+def sentence(study: Study, row: Row) -> str:
+    """What is known of one method on the measure that decides: better, worse or undecided, with p and n."""
+    if row.gain.n == 0:
+        return f"{row.label} has no finished run, so nothing is known."
+    gained = f"{row.label} gained {amount(row.gain)}"
+    if row.against is None:
+        return f"{gained} over n = {seeds(row.gain.n)}; it is the baseline."
+    if row.against.n == 0:
+        return f"{gained}, but shares no seed with {study.baseline}: undecided."
+    words = {
+        "better": f"better than {study.baseline}",
+        "worse": f"worse than {study.baseline}",
+        "undecided": f"undecided against {study.baseline}",
+    }[row.verdict]
+    p, n = "unknown" if row.p is None else shown_p(row.p), seeds(row.against.n)
+    return f"{gained}: {words}, by {amount(row.against.difference)} (p {p} after Holm, n = {n})."
+
+
+def amount(value: Mean) -> str:
+    """A signed mean with its standard error: `+0.031 ± 0.006`; a dash for none."""
+    if value.mean is None:
+        return "–"
+    text = f"{value.mean:+.3f}" + (f" ± {value.se:.3f}" if value.se is not None else "")
+    return text.replace("-", "−")
+
+
+def level(value: Mean) -> str:
+    """An unsigned mean with its standard error."""
+    return amount(value).replace("+", "", 1)
+
+
+def shown_p(p: float) -> str:
+    """`= 0.031`, or `< 0.001`."""
+    return "< 0.001" if p < 0.001 else f"= {p:.3f}"
+
+
+def seeds(n: int) -> str:
+    """`1 seed`, `3 seeds`."""
+    return f"{n} seed{'' if n == 1 else 's'}"
+
+
+def _row(study: Study, label: str, curves: Curves, goal: float | None) -> Row:
+    own = {seed: curves[label][seed] for seed in study.seeds if seed in curves[label]}
+    found = list(own.values())
+    costs = [reach(curve.rollouts, curve.values, goal) for curve in found] if goal is not None else []
+    return Row(
+        label=label,
+        base=mean_of([curve.values[0] for curve in found]),
+        final=mean_of([curve.values[-1] for curve in found]),
+        gain=mean_of([curve.gain for curve in found]),
+        gains=[curve.gain for curve in found],
+        area=mean_of([area(curve.steps, curve.values) for curve in found]),
+        reach=median_reach(costs),
+        reached=sum(cost is not None for cost in costs),
+        against=None if label == study.baseline else _against(own, curves[study.baseline]),
+        p=None,
+        curve=_mean_curve([dict(zip(curve.steps, curve.values, strict=True)) for curve in found]),
+    )
+
+
+def _against(own: Mapping[int, Curve], baseline: Mapping[int, Curve]) -> Paired:
+    both = [seed for seed in own if seed in baseline]
+    return paired([own[seed].gain for seed in both], [baseline[seed].gain for seed in both])
+
+
+def _mean_curve(lines: Sequence[Mapping[int, float]]) -> list[Point]:
+    """Mean and standard error over seeds at the steps that all of them have."""
+    if not lines:
+        return []
+    common = sorted(set.intersection(*(set(line) for line in lines)))
+    means = [(step, mean_of([line[step] for line in lines])) for step in common]
+    return [(step, each.mean, each.se) for step, each in means]

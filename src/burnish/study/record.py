@@ -1,0 +1,132 @@
+"""Everything that is to be told of a study: its setting, its numbers, how to read them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from burnish import __version__
+from burnish.study.analysis import WINDOW
+from burnish.study.findings import Board, Drift, board, drifts, seeds, sentence
+from burnish.study.load import recipe_of, rollouts
+from burnish.study.plan import Job
+from burnish.study.schema import Gap, Study
+from burnish.study.tuning import Trial
+
+GAP = (
+    "How far the proxy has run ahead of the truth: the proxy's gain minus the truth's, each in standard "
+    "deviations over prompts of the base model. A rising line is a reward that is being cheated."
+)
+
+
+@dataclass(frozen=True)
+class Record:
+    """A study and what came of it.
+
+    Attributes:
+        study: what was asked.
+        command: what was typed.
+        jobs: the finished runs.
+        planned: how many runs there were to be.
+        failures: a sentence for each run that failed.
+        trials: of tuning; empty without.
+        boards: a board for each measure, the deciding one first.
+        pairs: each pair of proxy and truth with its numbers by method.
+    """
+
+    study: Study
+    command: str
+    jobs: Sequence[Job]
+    planned: int
+    failures: Sequence[str]
+    trials: Sequence[Trial]
+    boards: Sequence[Board]
+    pairs: Sequence[tuple[Gap, list[Drift]]]
+
+    @property
+    def answers(self) -> list[str]:
+        """One sentence a method, on the measure that decides."""
+        return [sentence(self.study, row) for row in self.boards[0].rows]
+
+    @property
+    def facts(self) -> list[tuple[str, Any]]:
+        """The setting that all methods share, by name."""
+        study = self.study
+        recipe = recipe_of(study, study.baseline)
+        sampling, held_out = recipe.sampling, recipe.evaluation
+        batch = f"{sampling.prompts_per_step} prompts × {sampling.group_size}"
+        effort = f"{len(study.trials(study.baseline))} trials a method, seeds {_listed(study.tuning_seeds)}"
+        return [
+            ("Model", f"{recipe.model.path} on {recipe.data.prompts}"),
+            ("Budget of a run", f"{rollouts(recipe):,} rollouts: {recipe.train.steps} steps of {batch}"),
+            ("Seeds", _listed(study.seeds)),
+            ("Held out", f"{held_out.count} prompts a set, every {held_out.every} steps"),
+            ("Tuning", effort if self.trials else "none"),
+            ("Runs", f"{len(self.jobs)} of {self.planned} finished"),
+        ]
+
+    @property
+    def notes(self) -> list[str]:
+        """How to read the numbers."""
+        study, n = self.study, len(self.study.seeds)
+        tuned = "Tuning looked at the same measure with other seeds, as often for every method. "
+        return [
+            f"The measure that decides is {study.primary}, chosen beforehand; others are there to be looked "
+            "at. Gains are over each run's own base; ± is one standard error over seeds. A method is called "
+            "better or worse only where p < 0.05 in a paired t-test over seeds, after Holm's correction for "
+            "the number of methods; where the differences have no spread, the test of sign flips stands in. "
+            + (tuned if self.trials else "")
+            + f"Sign flips assume no bell curve, and with {seeds(n)} their p is at least {2 / 2**n:.3g}.",
+            "“Mean on the way” is the area under the curve over its length. “Rollouts to” is what had been "
+            f"drawn when the mean of the last {WINDOW} evaluations first came to where {study.baseline}'s "
+            "was in the end: the median over seeds.",
+        ]
+
+    def as_dict(self) -> dict[str, Any]:
+        """All numbers, for JSON."""
+        return {
+            "study": self.study.model_dump(mode="json"),
+            "command": self.command,
+            "burnish": __version__,
+            "setting": dict(self.facts),
+            "runs": [{"label": job.label, "seed": job.seed, "folder": str(job.folder)} for job in self.jobs],
+            "failures": list(self.failures),
+            "answers": self.answers,
+            "measures": [
+                {
+                    **each.measure.model_dump(),
+                    "target": each.target,
+                    "methods": {row.label: {**asdict(row), "verdict": row.verdict} for row in each.rows},
+                }
+                for each in self.boards
+            ],
+            "gaps": [
+                {**pair.model_dump(), "methods": {each.label: asdict(each) for each in found}}
+                for pair, found in self.pairs
+            ],
+            "tuning": [asdict(trial) for trial in self.trials],
+        }
+
+
+def record(
+    study: Study,
+    command: str,
+    jobs: Sequence[Job],
+    planned: int,
+    failures: Sequence[str] = (),
+    trials: Sequence[Trial] = (),
+) -> Record:
+    """Reads the finished runs and counts."""
+    boards = [board(study, jobs, measure) for measure in study.measures]
+    pairs = [(pair, drifts(study, jobs, pair)) for pair in study.gaps]
+    return Record(study, command, jobs, planned, failures, trials, boards, pairs)
+
+
+def title(pair: Gap) -> str:
+    """As a heading."""
+    return f"{pair.proxy} against {pair.truth}"
+
+
+def _listed(values: Sequence[int]) -> str:
+    return ", ".join(map(str, values))

@@ -1,0 +1,92 @@
+"""A study from its plan to its page: tune if asked, run what is missing, write what was found."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+from burnish.errors import RunError
+from burnish.study.page import html
+from burnish.study.plan import claim, finished, runs, same, trials
+from burnish.study.pool import Failure, Pool, cores
+from burnish.study.readme import drawings, markdown
+from burnish.study.record import Record, record
+from burnish.study.schema import Study
+from burnish.study.tuning import choose
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Where the page is (None if tuning is incomplete), what it answers, and the runs that failed."""
+
+    page: Path | None
+    answers: list[str]
+    failures: list[Failure]
+
+
+def at_a_time(study: Study, jobs: int | None = None) -> int:
+    """Parallel runs: as asked, as the study says, or cores // threads."""
+    return jobs or study.jobs or max(1, cores() // study.threads)
+
+
+def conduct(
+    study: Study, out: Path, *, command: str, jobs: int | None = None, file: TextIO | None = None
+) -> Outcome:
+    """Runs a study in `out`; runs that are finished are kept, interrupted ones resumed.
+
+    Args:
+        study: what to run.
+        out: its folder.
+        command: what was typed, for the page.
+        jobs: parallel runs, in place of the study's.
+        file: for the line of progress; standard output if None.
+
+    Raises:
+        RunError: `out` belongs to something else, or a run there has other settings.
+        KeyboardInterrupt: after the runs have stopped; call it again to go on.
+    """
+    lock = claim(study, out)
+    try:
+        tuning, found = trials(study, out), []
+        same(tuning)
+        if not tuning:
+            same(runs(study, out, {}))
+        pool = Pool(at_a_time(study, jobs), study.threads, out / "logs", (lock,), file)
+        if tuning:
+            failures = pool.run(tuning, f"{study.name}, tuning")
+            if failures:
+                return Outcome(None, [], failures)
+            found = choose(study, tuning)
+        planned = runs(study, out, {trial.label: trial.overrides for trial in found if trial.chosen})
+        same(planned)
+        failures = pool.run(planned, study.name)
+        done = [job for job in planned if finished(job)]
+        said = [str(failure) for failure in failures]
+        told = record(study, command, done, len(planned), said, found)
+        return Outcome(write(told, out), told.answers, failures)
+    finally:
+        os.close(lock)
+
+
+def write(told: Record, out: Path) -> Path:
+    """Writes `study.json`, `README.md`, `figures/` and `index.html`; returns the last.
+
+    Raises:
+        RunError: the folder cannot be written.
+    """
+    files = {
+        "study.json": json.dumps(told.as_dict(), indent=2, ensure_ascii=False) + "\n",
+        **drawings(told),
+        "README.md": markdown(told),
+        "index.html": html(told),
+    }
+    try:
+        (out / "figures").mkdir(parents=True, exist_ok=True)
+        for name, text in files.items():
+            (out / name).write_text(text, encoding="utf-8")
+    except OSError as problem:
+        raise RunError(f"cannot write in {out}: {problem.strerror}") from problem
+    return out / "index.html"

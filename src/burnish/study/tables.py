@@ -1,0 +1,113 @@
+"""The tables of a study, once for Markdown and once for HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+
+from burnish.study.findings import Board, Drift, amount, level
+from burnish.study.schema import Study
+from burnish.study.tuning import Trial
+
+
+@dataclass(frozen=True)
+class Table:
+    """Column names and rows of plain text; the first `names` columns are words, the others numbers."""
+
+    columns: list[str]
+    rows: list[list[str]]
+    names: int = 1
+
+    def markdown(self) -> str:
+        """As Markdown, with bars escaped."""
+        rule = ["---"] * self.names + ["--:"] * (len(self.columns) - self.names)
+        lines = [self.columns, rule, *self.rows]
+        return (
+            "\n".join("| " + " | ".join(c.replace("|", "\\|") for c in line) + " |" for line in lines) + "\n"
+        )
+
+    def html(self) -> str:
+        """As HTML, in a box that scrolls."""
+        head = "".join(f"<th>{escape(name)}</th>" for name in self.columns)
+        body = "".join(
+            "<tr>"
+            + "".join(f"<th>{escape(cell)}</th>" for cell in row[:1])
+            + "".join(f"<td>{escape(cell)}</td>" for cell in row[1:])
+            + "</tr>"
+            for row in self.rows
+        )
+        kind = ' class="numeric"' if self.names < len(self.columns) else ""
+        table = f"<table{kind}><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        return f'<div class="scroll">{table}</div>'
+
+
+def methods(study: Study, trials: Sequence[Trial]) -> Table:
+    """What each method sets, and what tuning chose."""
+    chosen = {trial.label: " ".join(trial.overrides) for trial in trials if trial.chosen}
+    rows = [
+        [
+            label + (" (baseline)" if label == study.baseline else ""),
+            " ".join(words) or "–",
+            chosen.get(label, "–"),
+        ]
+        for label, words in study.methods.items()
+    ]
+    columns = ["method", "its own settings", "tuned"]
+    if not trials:
+        return Table(columns[:2], [row[:2] for row in rows], names=2)
+    return Table(columns, rows, names=3)
+
+
+def scores(board: Board) -> Table:
+    """What each method gained, and how soon."""
+    goal = "–" if board.target is None else f"{board.target:.3f}"
+    rows = [
+        [
+            row.label,
+            str(row.gain.n),
+            level(row.base).partition(" ")[0],
+            level(row.final),
+            amount(row.gain),
+            level(row.area),
+            f"{row.reach:,.0f}" if row.reach is not None else "never" if row.gain.n else "–",
+            f"{row.reached} of {row.gain.n}",
+        ]
+        for row in board.rows
+    ]
+    return Table(
+        ["method", "seeds", "base", "final", "gain", "mean on the way", f"rollouts to {goal}", "reached by"],
+        rows,
+    )
+
+
+def tests(study: Study, board: Board) -> Table:
+    """Each method against the baseline."""
+    rows = [
+        [
+            row.label,
+            amount(row.against.difference),
+            *(_p(p) for p in (row.against.t, row.against.flip, row.p)),
+            row.verdict,
+        ]
+        for row in board.rows
+        if row.against
+    ]
+    columns = ["method", f"gain − {study.baseline}'s", "p, paired t", "p, sign flips", "p, Holm", "verdict"]
+    return Table(columns, rows)
+
+
+def gaps(drifts: Sequence[Drift]) -> Table:
+    """Proxy and truth at the end, in standard deviations over prompts of the base model."""
+    rows = [[d.label, amount(d.proxy), amount(d.truth), amount(d.gap)] for d in drifts]
+    return Table(["method", "proxy gained", "truth gained", "gap"], rows)
+
+
+def tuning(trials: Sequence[Trial]) -> Table:
+    """What every trial came to."""
+    rows = [[t.label, " ".join(t.overrides), level(t.final), "taken" if t.chosen else ""] for t in trials]
+    return Table(["method", "trial", "final score", ""], rows, names=2)
+
+
+def _p(p: float | None) -> str:
+    return "–" if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"
