@@ -35,7 +35,12 @@ class Size:
     text_layers: int
 
 
-SIZES = {"tiny": Size(1, 1, 1, 32, 1), "small": Size(4, 2, 4, 96, 2), "base": Size(5, 3, 4, 96, 2)}
+SIZES = {
+    "tiny": Size(1, 1, 1, 32, 1),
+    "mini": Size(2, 2, 3, 64, 1),
+    "small": Size(4, 2, 4, 96, 2),
+    "base": Size(5, 3, 4, 96, 2),
+}
 
 
 def bundled(name: str) -> Path:
@@ -101,6 +106,14 @@ def vae(channels: tuple[int, ...] = (16, 32, 64)) -> Any:
         scaling_factor=1.0,
         shift_factor=0.0,
     )
+
+
+def autoencoder_of(name: str) -> Any:
+    """The trained autoencoder of a bundled model, float32 and frozen; models that share it draw alike."""
+    from diffusers import AutoencoderKL
+
+    loaded: Any = AutoencoderKL.from_pretrained(bundled(name) / "vae", dtype=torch.float32)
+    return loaded.eval().requires_grad_(False)
 
 
 def pipeline(size: Size, texts: list[str], autoencoder: Any, seed: int) -> Any:

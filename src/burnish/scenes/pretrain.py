@@ -264,6 +264,7 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--scenes", type=int, default=60_000, help="rendered training images")
     parser.add_argument("--autoencoder-steps", type=int, default=1500)
+    parser.add_argument("--autoencoder", help="take that of a bundled model instead of training one")
     parser.add_argument("--text-steps", type=int, default=1000)
     parser.add_argument("--steps", type=int, default=6000, help="flow-matching steps")
     parser.add_argument("--every", type=int, default=10**9, help="steps between snapshots OUT/step_N")
@@ -282,7 +283,10 @@ def main(argv: list[str] | None = None) -> int:
         raise RecipeError(f"{settings.out} is not empty; choose another --out or empty it")
     images, texts = render_scenes(settings.scenes, settings.seed, settings.workers)
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
-    vae = train_autoencoder(images, settings.autoencoder_steps, settings.seed, settings.device)
+    if settings.autoencoder:
+        vae = models.autoencoder_of(settings.autoencoder).to(settings.device)
+    else:
+        vae = train_autoencoder(images, settings.autoencoder_steps, settings.seed, settings.device)
     latents = encode(vae, images)
     corpus = [text for split in ("train", "test", "ood") for text in prompts(split)]
     pipe = models.pipeline(models.SIZES[settings.size], corpus, vae, settings.seed).to(settings.device)
@@ -314,7 +318,8 @@ def count_parameters(pipe: Any) -> float:
 
 def command(settings: argparse.Namespace, step: int) -> str:
     """The command that trains this snapshot."""
-    names = ("size", "seed", "scenes", "autoencoder_steps", "text_steps", "batch", "lr")
+    autoencoder = "autoencoder" if settings.autoencoder else "autoencoder_steps"
+    names = ("size", "seed", "scenes", autoencoder, "text_steps", "batch", "lr")
     words = [f"--{name.replace('_', '-')} {getattr(settings, name)}" for name in names]
     return f"burnish scenes pretrain --out FOLDER --steps {step} {' '.join(words)}"
 
