@@ -307,3 +307,45 @@ def test_a_damaged_or_foreign_index_is_refused(content: str, words: str, tmp_pat
     (tmp_path / "model_index.json").write_text(content)
     with pytest.raises(ModelError, match=words):
         load_policy(str(tmp_path), "cpu")
+
+
+@pytest.mark.parametrize("rows", [3, 64])
+def test_a_group_is_computed_once_until_its_first_noise(
+    policy: DenoisingPolicy, monkeypatch: pytest.MonkeyPatch, rows: int
+) -> None:
+    """Window [2, 4): two steps for two prompts, then three for six rollouts; as if each had run alone."""
+    schedule = policy.backbone.schedule(STEPS)
+    table = transitions.table("flow_sde", schedule, eta=0.7).window(2, 4, transitions.table("ode", schedule))
+    seen: list[int] = []
+    predict = policy.predict
+    monkeypatch.setattr(policy, "predict", lambda x, *a: (seen.append(len(x)), predict(x, *a))[1])
+    rollouts = policy.sample(TEXTS, 3, table, seed=(0, "t"), shared_noise=True, rows=rows)
+    assert sum(seen) == 2 * 2 + 3 * 6
+
+    condition = policy.condition([text for text in TEXTS for _ in range(3)])
+    start = torch.cat([roll(policy).latents_BT[:1, 0], roll(policy).latents_BT[3:4, 0]])
+    x = start.repeat_interleave(3, 0)
+    noise = iter(rollouts.noise_BT.unbind(1))
+    for t in range(STEPS):
+        with torch.no_grad():
+            v = predict(x, torch.full((6,), float(schedule.time_T[t])), condition, 64)
+        x = float(table.a_T[t]) * x + float(table.b_T[t]) * v
+        x = x + float(table.s_T[t]) * next(noise) if table.s_T[t] > 0 else x
+    torch.testing.assert_close(rollouts.final_B, x, atol=1e-4, rtol=0)
+    assert torch.equal(rollouts.latents_BT[0, 0], rollouts.latents_BT[2, 0])
+
+
+def test_decisions_that_are_not_kept_are_not_computed(
+    policy: DenoisingPolicy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rollouts, which = roll(policy), torch.tensor([4, 1])
+    keep_BT = torch.tensor([[True, False, True], [False, False, True]])
+    rollouts.prediction_BT.add_(0.01)  # so that no log-ratio is 0
+    whole_BT, _ = policy.evaluate(rollouts, which, rows=6)
+    seen: list[int] = []
+    predict = policy.predict
+    monkeypatch.setattr(policy, "predict", lambda x, *a: (seen.append(len(x)), predict(x, *a))[1])
+    part_BT, _, _ = policy.measure(rollouts, which, rows=6, keep_BT=keep_BT)
+    assert seen == [3]
+    torch.testing.assert_close(part_BT, whole_BT * keep_BT, atol=1e-5, rtol=1e-4)
+    assert bool((part_BT[keep_BT] != 0).all())

@@ -13,6 +13,8 @@ CHUNK = "algorithm.preset=chunk_grpo"
         (["sampling.window=[0, 6]"], "includes the last step, whose noise is almost zero"),
         (["sampling.window=[0, 6]"], "end it at 5"),
         (["sampling.window=[0, 9]"], "ends after the 6 steps of sampling.steps"),
+        (["train.share=0.5", "algorithm.preset=flow_grpo"], "divergence in the loss learns from all of them"),
+        (["train.share=0.5", "algorithm.preset=diffusion_nft"], "algorithm.objective.name nft learns from"),
         (["sampling.window=[2, 2]"], "sampling.window [2, 2] is empty"),
         (["sampling.window=[-1, 2]"], "0 <= first < last"),
         (["sampling.window=null", "sampling.steps=1"], "take at least 2"),

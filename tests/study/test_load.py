@@ -6,7 +6,8 @@ import yaml
 from tiny_study import VALUES
 
 from burnish.errors import RecipeError
-from burnish.study.load import bundled, dump_study, load_study, recipe_of, rollouts
+from burnish.study.budget import rollouts
+from burnish.study.load import bundled, dump_study, load_study, recipe_of
 
 GRID = {"train.lr": [1e-4, 3e-4]}
 
@@ -20,7 +21,7 @@ def test_bundled_studies_load_and_survive_a_round_trip(name, tmp_path):
 
 
 def test_the_bundled_ones_ask_what_they_say():
-    assert bundled() == ["chunks", "noise", "quick", "slas", "together"]
+    assert bundled() == ["chunks", "language", "noise", "quick", "slas", "together"]
     slas, chunks = load_study("slas"), load_study("chunks")
     gammas = [recipe_of(slas, m).algorithm.advantage.gamma for m in slas.methods if m.startswith("slas_")]
     assert gammas == [0, 0.25, 0.5, 1, 2]
@@ -43,7 +44,7 @@ def test_the_bundled_ones_ask_what_they_say():
         ({"methods": {"plain": [], "a/b": []}}, "the method 'a/b' must be a short name"),
         ({"methods": {"plain": [], "b": ["train.lt=1"]}}, "method b: override train.lt=1: unknown key"),
         ({"methods": {"plain": [], "b": ["run.seed=3"]}}, "'run.seed=3' of b: seeds and folders are the"),
-        ({"methods": {"plain": [], "b": ["train.steps=3"]}}, "b draws 12 rollouts a run but plain draws 8"),
+        ({"methods": {"plain": [], "b": ["train.steps=3"]}}, "b spends 12 rollouts a run but plain spends 8"),
         ({"methods": {"plain": [], "b": ["evaluation.count=9"]}}, "b and plain are evaluated differently"),
         ({"seeds": [0, 0]}, "seeds [0, 0] must be distinct whole numbers from 0"),
         ({"seeds": ["a"]}, "seeds.0 is 'a' but must be a whole number"),

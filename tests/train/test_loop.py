@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from burnish.core import advantages
+from burnish.core import advantages, subsets
 from burnish.data.prompts import load_prompts
 from burnish.policies.load import load_policy
 from burnish.recipes.load import load_recipe
@@ -118,3 +118,24 @@ def test_a_sliding_window_trains_other_steps(small_run: list[str]) -> None:
         assert trainer.step(step)["ratio_drift"] < 1e-6
     times = trainer.policy.backbone.schedule(5).time_T.tolist()
     assert seen == [times[0:2], times[1:3], times[2:4], times[0:2]]
+
+
+def test_a_share_of_the_rollouts_is_trained_and_weighed(
+    small_run: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half of six rollouts of unequal advantage get a forward, each weighed by 1 over its chance."""
+    trainer = trainer_of([*small_run, "train.share=0.5"], RewardSet([("b", 1.0, brightness)]))
+    measure, seen = trainer.policy.measure, []
+    monkeypatch.setattr(
+        trainer.policy, "measure", lambda r, w, *a: (seen.extend(w.tolist()), measure(r, w, *a))[1]
+    )
+    credit, kept = trainer._credit, {}
+    monkeypatch.setattr(trainer, "_credit", lambda *a: kept.setdefault("credit", credit(*a)))
+    trainer.step(1)
+    scores = torch.from_numpy(trainer.last_rewards_B.numpy())
+    whole_B = trainer._clamped(trainer._of()(scores, trainer.last_groups_B))
+    chance_B = subsets.chances(whole_B, 0.5)
+    assert len(seen) == 3
+    for index, value in enumerate(kept["credit"].advantage_B.tolist()):
+        wanted = float(whole_B[index] / chance_B[index]) if index in seen else 0.0
+        assert value == pytest.approx(wanted, rel=1e-5)

@@ -52,7 +52,7 @@ def study(rest: list[str]) -> None:
 
 
 def _show(asked: Study, out: Path) -> None:
-    from burnish.study.load import rollouts
+    from burnish.study.budget import rollouts
     from burnish.study.plan import finished, runs, steps_done, trials
 
     jobs = [*trials(asked, out), *runs(asked, out, {})]

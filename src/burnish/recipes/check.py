@@ -14,7 +14,14 @@ if TYPE_CHECKING:
 def impossible(recipe: Recipe) -> list[str]:
     """One sentence for each combination that cannot be run; an empty list means the recipe is sound."""
     kind = _language(recipe) if recipe.model.kind == "language" else _image(recipe)
-    return [*kind, *_algorithm(recipe), *_budget(recipe), *_names(recipe), *_held_out(recipe)]
+    return [
+        *kind,
+        *_algorithm(recipe),
+        *_budget(recipe),
+        *_names(recipe),
+        *_share(recipe),
+        *_held_out(recipe),
+    ]
 
 
 def _image(recipe: Recipe) -> Iterator[str]:
@@ -225,6 +232,23 @@ def _names(recipe: Recipe) -> Iterator[str]:
     sets = [recipe.evaluation.prompts, *recipe.evaluation.also]
     for name in sorted({name for name in sets if sets.count(name) > 1}):
         yield f"evaluation names the prompts {name} twice: take it out of evaluation.also"
+
+
+def _share(recipe: Recipe) -> Iterator[str]:
+    """`train.share` thins what is proportional to the advantage; the rest of a loss needs every rollout."""
+    algorithm = recipe.algorithm
+    reasons = {
+        "algorithm.advantage.name gae": algorithm.advantage.name == "gae",
+        "algorithm.objective.name nft": algorithm.objective.name == "nft",
+        "algorithm.divergence in the loss": algorithm.divergence.beta > 0
+        and not algorithm.divergence.in_reward,
+    }
+    for words, needs_all in reasons.items():
+        if recipe.train.share < 1 and needs_all:
+            yield (
+                f"train.share thins rollouts by their advantage, but {words} learns from all of them: set "
+                "train.share to 1"
+            )
 
 
 def _held_out(recipe: Recipe) -> Iterator[str]:

@@ -209,6 +209,13 @@ class Train(Section):
 
     steps: int = Field(default=60, ge=0, description="Training steps (rollout, score, update).")
     updates: int = Field(default=1, ge=1, description="Optimiser updates per batch of rollouts.")
+    share: float = Field(
+        default=1.0,
+        gt=0,
+        le=1,
+        description="Share of the rollouts with an advantage that get a backward pass, drawn by |advantage| "
+        "and weighed so that the gradient keeps its mean.",
+    )
     lr: float = Field(default=3e-4, gt=0)
     weight_decay: float = Field(default=1e-4, ge=0)
     warmup: int = Field(default=0, ge=0, description="Steps of linear warm-up of the learning rate.")

@@ -17,6 +17,7 @@ from burnish.recipes.complaints import nearest, sentence
 from burnish.recipes.load import load_recipe
 from burnish.recipes.schema import Recipe
 from burnish.recipes.text import parse_yaml, read_text
+from burnish.study.budget import BUDGETS, equal
 from burnish.study.schema import Measure, Study
 
 HOME = Path(__file__).parent.parent / "studies"
@@ -53,7 +54,7 @@ def checked(values: dict[str, Any], source: str) -> Study:
             raise RecipeError(f"{source}: {'.'.join(map(str, first['loc']))} is missing") from None
         raise RecipeError(sentence(error, values, {}, source, Study)) from None
     recipes = {label: _sound(study, label, source) for label in study.methods}
-    _equal(recipes, source)
+    _equal(recipes, study.budget, source)
     _measured(study, recipes[study.baseline], source)
     return study
 
@@ -61,12 +62,6 @@ def checked(values: dict[str, Any], source: str) -> Study:
 def recipe_of(study: Study, label: str, more: Sequence[str] = ()) -> Recipe:
     """The recipe of one method with further overrides."""
     return load_recipe(study.recipe, [*study.overrides, *study.methods[label], *more])
-
-
-def rollouts(recipe: Recipe) -> int:
-    """Rollouts that a run draws, at most."""
-    sampling = recipe.sampling
-    return recipe.train.steps * sampling.prompts_per_step * sampling.group_size * (1 + sampling.refill)
 
 
 def dump_study(study: Study) -> str:
@@ -91,10 +86,10 @@ def _find(name: str) -> Path:
 def _sound(study: Study, label: str, source: str) -> Recipe:
     """The method's recipe, once it and each of its trials have loaded."""
     try:
-        recipe = recipe_of(study, label)
+        recipe, spend = recipe_of(study, label), BUDGETS[study.budget]
         for trial in study.trials(label):
             tried = recipe_of(study, label, trial)
-            if rollouts(tried) != rollouts(recipe) or tried.evaluation != recipe.evaluation:
+            if not equal(spend(tried), spend(recipe)) or tried.evaluation != recipe.evaluation:
                 raise RecipeError(f"the trial {' '.join(trial)} changes the budget or the evaluation")
     except RecipeError as error:
         raise RecipeError(f"{source}, method {label}: {error}") from None
@@ -103,14 +98,15 @@ def _sound(study: Study, label: str, source: str) -> Recipe:
     return recipe
 
 
-def _equal(recipes: dict[str, Recipe], source: str) -> None:
+def _equal(recipes: dict[str, Recipe], budget: str, source: str) -> None:
     (first, reference), *others = recipes.items()
+    spend = BUDGETS[budget]
     for label, recipe in others:
-        if rollouts(recipe) != rollouts(reference):
+        if not equal(spend(recipe), spend(reference)):
             raise RecipeError(
-                f"{source}: {label} draws {rollouts(recipe)} rollouts a run but {first} draws "
-                f"{rollouts(reference)}; methods are compared under equal budgets, so give them the same "
-                "train.steps, sampling.prompts_per_step and sampling.group_size"
+                f"{source}: {label} spends {spend(recipe):,.0f} {budget} a run but {first} spends "
+                f"{spend(reference):,.0f}; methods are compared under equal budgets, so mend train.steps, "
+                "sampling.prompts_per_step or sampling.group_size"
             )
         if recipe.evaluation != reference.evaluation:
             raise RecipeError(

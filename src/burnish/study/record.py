@@ -7,9 +7,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from burnish import __version__
+from burnish.recipes.schema import Recipe
 from burnish.study.analysis import WINDOW
+from burnish.study.budget import BUDGETS, rollouts
 from burnish.study.findings import Board, Drift, board, drifts, seeds, sentence
-from burnish.study.load import recipe_of, rollouts
+from burnish.study.load import recipe_of
 from burnish.study.plan import Job
 from burnish.study.schema import Gap, Study
 from burnish.study.tuning import Trial
@@ -59,12 +61,18 @@ class Record:
         effort = f"{len(study.trials(study.baseline))} trials a method, seeds {_listed(study.tuning_seeds)}"
         return [
             ("Model", f"{recipe.model.path} on {recipe.data.prompts}"),
-            ("Budget of a run", f"{rollouts(recipe):,} rollouts: {recipe.train.steps} steps of {batch}"),
+            ("Budget of a run", self._budget(recipe, batch)),
             ("Seeds", _listed(study.seeds)),
             ("Held out", f"{held_out.count} prompts a set, every {held_out.every} steps"),
             ("Tuning", effort if self.trials else "none"),
             ("Runs", f"{len(self.jobs)} of {self.planned} finished"),
         ]
+
+    def _budget(self, recipe: Recipe, batch: str) -> str:
+        if self.study.budget == "rollouts":
+            return f"{rollouts(recipe):,} rollouts: {recipe.train.steps} steps of {batch}"
+        spent = BUDGETS[self.study.budget](recipe)
+        return f"{spent:,.0f} {self.study.budget} of the network, in steps as each method says"
 
     @property
     def notes(self) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -45,6 +45,11 @@ class Study(Section):
     overrides: list[str] = Field(default=[], description="key.sub=value, for every method.")
     methods: dict[str, list[str]] = Field(min_length=2, description="label: its own overrides.")
     baseline: str = Field(description="The label that the others are tested against.")
+    budget: Literal["rollouts", "evaluations"] = Field(
+        default="rollouts",
+        description="What is equal: rollouts drawn, or evaluations of the network (a forward counts 1, a "
+        "forward and backward 3).",
+    )
     seeds: list[int] = Field(default=[0, 1, 2], min_length=1)
     measures: list[Measure] = Field(min_length=1, description="The first is the one that decides.")
     gaps: list[Gap] = Field(default=[], description="Has the proxy run ahead of the truth?")

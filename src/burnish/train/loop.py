@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from burnish.core import advantages, critic, diagnostics, divergences, units, weights
+from burnish.core import advantages, critic, diagnostics, divergences, subsets, units, weights
 from burnish.data.prompts import difficulty
 from burnish.data.sampler import PromptSampler
 from burnish.engine import rng
@@ -261,6 +261,10 @@ class Trainer:
         waiting = settings.name == "gae" and step <= settings.value_warmup
         longest = self.recipe.model.max_new_tokens if self.recipe.model.kind == "language" else None
         weight, weight_T = 0.0 if waiting else 1.0, None
+        if self.recipe.train.share < 1:
+            generator = rng.generator(self.recipe.run.seed, "subset", step)
+            chosen_B = subsets.draw(advantage_B, self.recipe.train.share, generator)
+            advantage_B = advantage_B * chosen_B.to(advantage_B)
         if self.recipe.algorithm.weights.name != "none":
             weigh = weights.WEIGHTS[self.recipe.algorithm.weights.name]
             weight_T = weigh(rollouts.b_T, rollouts.s_T).float()

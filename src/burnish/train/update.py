@@ -85,11 +85,12 @@ def accumulate(
     loss, distance, value, log_ratios, cut = 0.0, 0.0, 0.0, [], []
     steps = credit.keep_BT.shape[1]
     for part in which.split(policy.micro(rows, steps)) if len(which) else ():
+        keep_BT = credit.keep_BT[part]
         log_ratio_BT, divergence_BT, drift_BT, value_BT = _measured(
-            policy, rollouts, part, rows, divergence, algorithm.ratio
+            policy, rollouts, part, rows, divergence, algorithm.ratio, keep_BT
         )
         place = log_ratio_BT.device
-        keep_BT, advantage = credit.keep_BT[part].to(place), credit.advantage_B[part].to(place)
+        keep_BT, advantage = keep_BT.to(place), credit.advantage_B[part].to(place)
         unit = (credit.unit_T if credit.unit_T.ndim == 1 else credit.unit_T[part]).to(place)
         if objective.name in objectives.BEFORE_POOLING:
             limit = objectives.BEFORE_POOLING[objective.name]
@@ -156,11 +157,16 @@ def accumulate(
 
 
 def _measured(
-    policy: Any, rollouts: Any, part: Tensor, rows: int, divergence: str, ratio: Ratio
+    policy: Any, rollouts: Any, part: Tensor, rows: int, divergence: str, ratio: Ratio, keep_BT: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Log-ratios, divergences, drifts and the critic's values (0 without one), [b, T] each."""
+    """Log-ratios, divergences, drifts and the critic's values (0 without one), [b, T] each.
+
+    Decisions of an image that are not kept are not computed; those of a text come in one forward anyway.
+    """
     if policy.kind == "denoising":
-        log_ratio_BT, divergence_BT, drift_BT = policy.measure(rollouts, part, rows, divergence, ratio)
+        log_ratio_BT, divergence_BT, drift_BT = policy.measure(
+            rollouts, part, rows, divergence, ratio, keep_BT
+        )
         return log_ratio_BT, divergence_BT, drift_BT, torch.zeros_like(drift_BT)
     log_ratio_BT, divergence_BT, value_BT = policy.evaluate_valued(rollouts, part, divergence)
     old_BT = rollouts.log_prob_BT[part].to(log_ratio_BT.device)

@@ -243,28 +243,37 @@ class DenoisingPolicy(Referenced):
         def noise_B(t: int) -> Tensor:
             return rng.noise((len(prompt_B), *shape), *seed, "transition", t)
 
-        size = max(1, rows // group_size) * group_size
+        size, alike = max(1, rows // group_size) * group_size, group_size if shared_noise else 1
         for start in range(0, len(prompt_B), size):
-            yield self._roll(x_B, slice(start, start + size), prompt_B, noise_B, table, condition, rows)
+            part = slice(start, start + size)
+            yield self._roll(x_B[part], part, prompt_B[part], alike, noise_B, table, condition, rows)
 
     def _roll(
         self,
         x_B: Tensor,
         part: slice,
         prompt_B: Tensor,
+        alike: int,
         noise_B: Callable[[int], Tensor],
         table: transitions.Table,
         condition: Condition,
         rows: int,
     ) -> Rollouts:
-        """The denoising loop over the rollouts `part` of the batch."""
-        x, prompt_B = x_B[part].to(self.device, torch.float32), prompt_B[part]
-        spread = {key: value[prompt_B.to(value.device)] for key, value in condition.items()}
-        steps = len(table.s_T)
+        """The denoising loop over the rollouts `part` of the batch.
+
+        Every `alike` consecutive ones begin with the same noise, and stay the same until the first step that
+        draws some: as long, one of them is computed for all.
+        """
+        x = x_B[::alike].to(self.device, torch.float32)
+        spread = {key: value[prompt_B[::alike].to(value.device)] for key, value in condition.items()}
+        steps, decided = len(table.s_T), table.s_T > 0
         time_T = self.backbone.schedule(steps).time_T
         kept: dict[str, list[Tensor]] = {"x": [], "v": [], "noise": []}
         change = []
         for t in range(steps):
+            if decided[t] and len(x) < len(prompt_B):
+                x = x.repeat_interleave(alike, 0)
+                spread = {key: value.repeat_interleave(alike, 0) for key, value in spread.items()}
             time_B = torch.full((len(x),), float(time_T[t]), device=x.device)
             v = self.predict(x, time_B, spread, rows)
             a, b, s = (float(row[t]) for row in (table.a_T, table.b_T, table.s_T))
@@ -276,7 +285,7 @@ class DenoisingPolicy(Referenced):
                     kept[name].append(value)
                 change.append(units.relative_l1(torch.stack([x, following], 1)))
             x = following
-        decided = table.s_T > 0
+        x = x.repeat_interleave(len(prompt_B) // len(x), 0)  # where no step draws noise
         latents_BT, prediction_BT, noise_BT = (
             torch.stack(values, 1) if values else x.new_zeros(len(x), 0, *x.shape[1:])
             for values in kept.values()
@@ -308,10 +317,11 @@ class DenoisingPolicy(Referenced):
         rows: int,
         divergence: str = "none",
         ratio: Ratio = EXACT,
+        keep_BT: Tensor | None = None,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Log-ratios, divergences and drifts of the decisions under the current weights.
 
-        All T decisions of the chosen rollouts are stacked into one forward (or several of `rows` rows).
+        The kept decisions of the chosen rollouts are stacked into one forward (or several of `rows` rows).
 
         Args:
             rollouts: from `sample` or `roll`.
@@ -319,24 +329,24 @@ class DenoisingPolicy(Referenced):
             rows: stacked timesteps in one forward.
             divergence: a member of `core.divergences.DIVERGENCES`.
             ratio: how the log-ratio is measured.
+            keep_BT: decisions that are asked for, bool [b, T]; the others are not computed and count 0.
 
         Returns:
             `log_ratio_BT` [b, T] with gradient, `divergence_BT` [b, T] from the reference (zeros for none),
             and `drift_BT` [b, T] from the policy that sampled, as `core.ratios.RATIOS` has it.
         """
-        count, steps = len(which_B), len(rollouts.time_T)
-        which = which_B.to(self.device)
-
-        def stacked(value: Tensor) -> Tensor:  # time-major, as it was sampled
-            return value[which].transpose(0, 1).flatten(0, 1)
-
+        which, steps = which_B.to(self.device), len(rollouts.time_T)
+        everything = torch.ones(len(which), steps, dtype=torch.bool)
+        keep_BT = (everything if keep_BT is None else keep_BT).to(self.device)
+        t_N, b_N = keep_BT.T.nonzero(as_tuple=True)  # time-major, as it was sampled
         x, v_old, noise = (
-            stacked(v) for v in (rollouts.latents_BT, rollouts.prediction_BT, rollouts.noise_BT)
+            value[which[b_N], t_N]
+            for value in (rollouts.latents_BT, rollouts.prediction_BT, rollouts.noise_BT)
         )
-        prompts = rollouts.prompt_B[which_B.cpu()].repeat(steps)
+        prompts = rollouts.prompt_B[which_B.cpu()][b_N.cpu()]
         condition = {key: value[prompts.to(value.device)] for key, value in rollouts.condition.items()}
         time, b, s = (
-            value.to(self.device, torch.float32).repeat_interleave(count)
+            value.to(self.device, torch.float32)[t_N]
             for value in (rollouts.time_T, rollouts.b_T, rollouts.s_T)
         )
         v = self.predict(x, time, condition, rows)
@@ -348,7 +358,8 @@ class DenoisingPolicy(Referenced):
                 v_reference = self.predict(x, time, condition, rows)
             distance = divergences.DIVERGENCES[divergence](v, v_reference, b, s)
         log_ratio_BT, distance_BT, drift_BT = (
-            value.view(steps, count).T for value in (log_ratio, distance, drift)
+            value.new_zeros(keep_BT.shape).index_put((b_N, t_N), value)
+            for value in (log_ratio, distance, drift)
         )
         return log_ratio_BT, distance_BT, drift_BT
 
