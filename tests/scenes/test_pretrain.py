@@ -64,3 +64,17 @@ def test_the_flow_transformer_starts_as_zero():
         return_dict=False,
     )[0]
     assert velocity.abs().max() == 0
+
+
+def test_a_model_may_take_a_bundled_autoencoder(tmp_path, monkeypatch):
+    monkeypatch.setattr(pretrain, "strict_score", partial(pretrain.strict_score, count=8))
+    out = tmp_path / "model"
+    words = ["--out", str(out), "--steps", "1", "--autoencoder", "scenes-small"]
+    assert pretrain.main([*QUICK, *words]) == 0
+    small = models.bundled("scenes-small") / "vae"
+    taken = out / "vae"
+    for name in ("config.json", "diffusion_pytorch_model.safetensors"):
+        assert (taken / name).read_bytes() == (small / name).read_bytes()
+    command = json.loads((out / "training.json").read_text())["command"]
+    assert "--autoencoder scenes-small" in command
+    assert "--autoencoder-steps" not in command

@@ -113,7 +113,11 @@ def autoencoder_of(name: str) -> Any:
     from diffusers import AutoencoderKL
 
     loaded: Any = AutoencoderKL.from_pretrained(bundled(name) / "vae", dtype=torch.float32)
-    return loaded.eval().requires_grad_(False)
+    copy = vae(tuple(loaded.config.block_out_channels))  # its configuration names no folder
+    copy.load_state_dict(loaded.state_dict())
+    factors = {key: loaded.config[key] for key in ("scaling_factor", "shift_factor")}
+    copy.register_to_config(**factors)
+    return copy.eval().requires_grad_(False)
 
 
 def pipeline(size: Size, texts: list[str], autoencoder: Any, seed: int) -> Any:
