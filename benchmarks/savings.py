@@ -2,7 +2,7 @@
 
 python benchmarks/savings.py [ROUNDS]
 
-The bundled small model, 64 rollouts of six steps; ways are timed in turn, ROUNDS times each, and medians compared.
+The bundled small model, 64 rollouts of six steps; ways are timed in turn, ROUNDS times each; medians count.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ WAYS = {
 
 
 def main(rounds: int) -> None:
-    """Prints a table: seconds a step, the ratio to the whole, and the ratio that counting evaluations gives."""
+    """Prints a table: seconds a step, the ratio to the whole, and what counting evaluations gives."""
     recipes = {way: load_recipe("scenes", [*COMMON, *words]) for way, words in WAYS.items()}
     seconds: dict[str, list[float]] = {way: [] for way in WAYS}
     trainers = {
