@@ -164,8 +164,9 @@ class Session:
                     progress.note(f"stopped after step {step}; continue with: burnish resume {self.folder}")
                     write_report(self.folder)
                     return self.folder
-            exported = self._export(step, progress)
-            if not any(e["kind"] == "end" and e["step"] == step for e in read_events(self.log.path)):
+            ended = any(e["kind"] == "end" and e["step"] == step for e in read_events(self.log.path))
+            if not ended or not (self.folder / "model").exists():
+                exported = self._export(step, progress)
                 best = {"exported": exported} if self.watch.ended else {}
                 self._record("end", step, seconds=time.time() - began, **best)
         write_report(self.folder)
