@@ -165,7 +165,9 @@ def test_stop_ends_the_run_and_exports_the_best(
     before, kept = (run / "metrics.jsonl").read_text(), told(run)
     (folder / "ema.safetensors").write_bytes(b"rust")
     assert main(["resume", str(run)]) == 0
-    assert f"the alarm ended this run at step {step}; evaluation.alarm: warn goes on" in capsys.readouterr().out
+    assert (
+        f"the alarm ended this run at step {step}; evaluation.alarm: warn goes on" in capsys.readouterr().out
+    )
     assert (run / "metrics.jsonl").read_text() == before
     after = load_file(run / "model" / "transformer" / "diffusion_pytorch_model.safetensors")
     assert all(torch.equal(after[name], value) for name, value in best.items())
@@ -223,7 +225,9 @@ def test_a_resumed_run_remembers_exactly(
 def test_off_draws_curves_and_judges_nothing(watched: Callable[..., list[str]], tmp_path: Path) -> None:
     changes = {"evaluation.alarm": "off", "evaluation.count": 3, "evaluation.pictures": 0}
     events = start(watched("blue", **changes), tmp_path / "run")
-    assert [sorted(e.keys() & {"truth", "state", "rings"}) for e in watches(events, "blue")] == [["truth"]] * 5
+    assert [sorted(e.keys() & {"truth", "state", "rings"}) for e in watches(events, "blue")] == [
+        ["truth"]
+    ] * 5
     assert not any("together" in e["check"] for e in events if e["kind"] == "health")
     page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
     assert 'id="parting"' in page

@@ -11,8 +11,8 @@ from burnish.report.story import number
 class TensorBoard:
     """Scalars of every event under `RUN/tensorboard`; takes the same calls as `EventLog`.
 
-    Training fields are named `train/reward`, those of an evaluation `evaluate/scenes:test/scenes_strict`, those
-    of a held-out reward `watch/scenes:test/scenes_strict/truth/gain`.
+    Training fields are named `train/reward`, those of an evaluation `evaluate/scenes:test/scenes_strict`,
+    those of a held-out reward `watch/scenes:test/scenes_strict/truth/gain`.
     `start` is the step a resumed run continues from; points that an earlier stretch wrote after it are
     hidden.
     """
