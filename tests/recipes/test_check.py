@@ -62,6 +62,26 @@ CHUNK = "algorithm.preset=chunk_grpo"
         (["rewards=[{name: a}, {name: a}]"], "rewards names a twice"),
         (["rewards.0.weight=0"], "nothing would be learned"),
         (["evaluation.also=[scenes:test]"], "names the prompts scenes:test twice"),
+        (["evaluation.held_out=[ocr]"], "names ocr, which is not in evaluation.reward (scenes_strict, sce"),
+        (["evaluation.held_out=[scenes_graded]"], "but rewards train on it: name one that training does not"),
+        (["evaluation.held_out=[scenes_strict, scenes_strict]"], "names scenes_strict twice: once is enough"),
+        (["evaluation.alarm=stop"], "stop needs something to watch: name rewards in evaluation.held_out"),
+        (
+            [
+                "rewards=[{name: judge, options: {model: small}}]",
+                "evaluation.reward=[{name: scenes_strict}, {name: judge, options: {model: large}}]",
+                "evaluation.held_out=[scenes_strict]",
+            ],
+            "give both the same options",
+        ),
+        (
+            [
+                "rewards=[{name: one/mine.py:f}]",
+                "evaluation.reward=[{name: scenes_strict}, {name: two/mine.py:f}]",
+                "evaluation.held_out=[scenes_strict]",
+            ],
+            "are both called mine.py:f in the curves",
+        ),
     ],
 )
 def test_impossible_combinations_are_refused_with_a_reason(overrides, expected):
@@ -87,6 +107,12 @@ def test_impossible_combinations_are_refused_with_a_reason(overrides, expected):
         ["algorithm.preset=flow_dppo", "algorithm.ratio.name=guard", "algorithm.objective.threshold=1e-5"],
         ["train.updates=16", "train.warmup=60"],
         ["model.height=512", "model.width=768"],
+        ["evaluation.held_out=[scenes_strict]", "evaluation.alarm=stop"],
+        ["evaluation.held_out=[scenes_strict]", "evaluation.alarm=off"],
+        [
+            "rewards=[{name: scenes_preference}, {name: scenes_graded, weight: 0.0}]",
+            "evaluation.held_out=[scenes_strict, scenes_graded]",
+        ],
     ],
 )
 def test_possible_combinations_are_not(overrides):

@@ -47,6 +47,7 @@ def test_a_lora_card(tmp_path: Path) -> None:
     assert (run / "model" / "timeline.png").is_file()
     drawing = ElementTree.parse(run / "model" / "curve.svg").getroot()
     assert drawing.tag == "{http://www.w3.org/2000/svg}svg"
+    assert "--c0: #0b63ad" in (run / "model" / "curve.svg").read_text()  # its own style comes along
 
 
 def test_a_card_of_all_weights(tmp_path: Path) -> None:

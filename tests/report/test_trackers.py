@@ -14,9 +14,18 @@ def test_scalars_reach_tensorboard(tmp_path):
     with TensorBoard(tmp_path) as board:
         board.append("train", 1, reward=np.float32(0.5), loss=float("nan"), note="text", dead=None)
         board.append("evaluate", 2, set="scenes:test", strict=0.25)
+        for name, gain in (("strict", -0.5), ("ocr", 0.5)):
+            fields = {"set": "scenes:test", "held_out": name, "rings": False, "rise": [1.0, 0.5, 1.5]}
+            board.append("watch", 2, **fields, truth={"gain": gain, "gain_se": float("nan")})
     read = EventAccumulator(str(tmp_path / "tensorboard"))
     read.Reload()
-    assert sorted(read.Tags()["scalars"]) == ["evaluate/scenes:test/strict", "train/reward"]
+    assert sorted(read.Tags()["scalars"]) == [
+        "evaluate/scenes:test/strict",
+        "train/reward",
+        "watch/scenes:test/ocr/truth/gain",
+        "watch/scenes:test/strict/truth/gain",
+    ]
+    assert read.Scalars("watch/scenes:test/strict/truth/gain")[0].value == -0.5
     (event,) = read.Scalars("train/reward")
     assert (event.step, event.value) == (1, 0.5)
 

@@ -18,6 +18,8 @@ rejected falsely with probability α' at most, and the two tests need no correct
 test). The best evaluation is chosen by looking at y, so j is random; but it is one of the k earlier ones, and
 the level is shared over all K(K+1)/2 pairs and H rewards: by the union bound no choice among them can spend
 more. The same bound holds for what is claimed: where the alarm names j and k, the two parted between them.
+The t-test is exact for differences of a bell shape and close for some tens of others; for binary scores, such
+as a verifier's, the exact test of their signs must reject as well (`change`).
 (Choosing j on one half of the prompts and testing on the other would need no share for j, but costs a factor
 √2 in every standard error, which is the dearer of the two for every K.)
 
@@ -27,11 +29,12 @@ units of the base's spread, (x[k] − x[j]) / σx − (y[k] − y[j]) / σy, hav
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import numpy as np
-from scipy.special import stdtr, stdtrit
+from scipy.special import bdtr, stdtr, stdtrit
 
 ALPHA = 0.05
 """Probability, at most, that a run in which the two never part rings."""
@@ -77,17 +80,31 @@ class Look:
 def share(looks: int, truths: int = 1, alpha: float = ALPHA) -> float:
     """The level of one test: α over all pairs of `looks` + 1 evaluations and all held-out rewards.
 
+    A run that is lengthened after it has ended takes the level of its new number of looks for those that it
+    adds, and so spends less than 2 α in all.
+
     >>> round(share(3), 5)
     0.00833
     """
     return alpha / (max(1, truths) * max(1, looks * (looks + 1) // 2))
 
 
+def least(level: float) -> int:
+    """The fewest prompts on which a test of this level can reject: 2^−N ≤ level (`change`).
+
+    >>> least(share(9))
+    10
+    """
+    return math.ceil(-math.log2(level))
+
+
 def change(difference_N: np.ndarray, level: float) -> Change:
     """The mean of paired differences with its bounds and p-values by Student's t.
 
-    A p-value is never below 2^−M, M the number of differences that are not 0: were their signs tossed, all
-    would agree as often. So a handful of prompts cannot ring, nor can equal differences, where t is infinite.
+    A p-value is never below what tossing the signs of the M differences that are not 0 allows: 2^−M, with
+    which all of them agree; and where they are of one size, as between binary scores, the exact p-value of
+    the sign test (McNemar's). So a handful of prompts cannot ring, nor can equal differences, where t is
+    infinite.
 
     Args:
         difference_N: later minus earlier score of each prompt; NaN, where one is missing, is left out.
@@ -101,9 +118,19 @@ def change(difference_N: np.ndarray, level: float) -> Change:
         rise, fall = float(stdtr(freedom, -mean / error)), float(stdtr(freedom, mean / error))
     else:
         rise, fall = float(mean <= 0), float(mean >= 0)
-    least = 0.5 ** int(np.count_nonzero(known))
     reach = float(stdtrit(freedom, 1 - level)) * error
-    return Change(mean, mean - reach, mean + reach, max(rise, least), max(fall, least))
+    rise, fall = max(rise, _signs(known)), max(fall, _signs(-known))
+    return Change(mean, mean - reach, mean + reach, rise, fall)
+
+
+def _signs(difference_N: np.ndarray) -> float:
+    """A lower bound of the p-value of "did not rise" when signs are tossed, exact for one size."""
+    moved = difference_N[difference_N != 0]
+    if not len(moved):
+        return 1.0
+    size = np.abs(moved)
+    down = int((moved < 0).sum()) if np.ptp(size) <= 1e-9 * size.max() else 0
+    return float(bdtr(down, len(moved), 0.5))
 
 
 def look(proxy_KN: np.ndarray, truth_KN: np.ndarray, level: float) -> Look | None:

@@ -264,14 +264,22 @@ def _held_out(recipe: Recipe) -> Iterator[str]:
         elif measured[name].label in trained:
             yield (
                 f"evaluation.held_out names {name}, but rewards train on it: name one that training does "
-                "not see"
+                "not see (with other options it needs a name of its own, FILE.py:NAME)"
             )
         if settings.held_out.count(name) > 1:
             yield f"evaluation.held_out names {name} twice: once is enough"
     if settings.alarm == "stop" and not settings.held_out:
         yield "evaluation.alarm stop needs something to watch: name rewards in evaluation.held_out"
     for reward in settings.reward if settings.held_out else ():
-        if reward.label in trained and reward.options != trained[reward.label].options:
+        if reward.label not in trained:
+            continue
+        same = trained[reward.label]
+        if reward.name != same.name:
+            yield (
+                f"evaluation.reward {reward.name} and rewards {same.name} are both called {reward.label} in "
+                "the curves, but evaluation.held_out needs to tell them apart: rename one of the two"
+            )
+        elif reward.options != same.options:
             yield (
                 f"evaluation.reward {reward.name} has other options than in rewards, but evaluation.held_out "
                 "needs the reward as it is trained on: give both the same options"

@@ -111,7 +111,7 @@ def _figures(run: Path, model: Path, story: Story) -> str:
     metrics = story.metrics()
     if metrics:
         series = [Series(name, story.held_out(name, metrics[0]), i) for i, name in enumerate(story.sets)]
-        style = (Path(__file__).parent / "style.css").read_text(encoding="utf-8")
+        style = (Path(__file__).parent / "svg.css").read_text(encoding="utf-8")
         drawing = curve(series, f"{metrics[0]} by step")
         drawing = drawing.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
         drawing = drawing.replace(">", f"><style>{style}</style>", 1)

@@ -50,9 +50,9 @@ def watched(story: Story) -> list[dict[str, Any]]:
 def _notice(story: Story, event: dict[str, Any]) -> str:
     newest = [e for e in watched(story) if e.get("held_out") == event.get("held_out")][-1]
     after = ""
-    exported = next((e["exported"] for e in story.events if e["kind"] == "end" and "exported" in e), None)
-    if exported is not None:
-        after = f" The run ended there, and model/ holds the weights of step {exported}."
+    end = story.events[-1] if story.finished else {}
+    if "exported" in end:
+        after = f" The run ended there, and model/ holds the weights of step {end['exported']}."
     elif newest["step"] > event["step"]:
         after = f" At step {newest['step']}: {in_words(newest)}"
         after += "." if newest.get("state") == "hacking" else ", which is no longer clear."

@@ -11,7 +11,8 @@ from burnish.report.story import number
 class TensorBoard:
     """Scalars of every event under `RUN/tensorboard`; takes the same calls as `EventLog`.
 
-    Training fields are named `train/reward`, those of an evaluation `evaluate/scenes:test/scenes_strict`.
+    Training fields are named `train/reward`, those of an evaluation `evaluate/scenes:test/scenes_strict`,
+    those of a held-out reward `watch/scenes:test/scenes_strict/truth/gain`.
     `start` is the step a resumed run continues from; points that an earlier stretch wrote after it are
     hidden.
     """
@@ -27,8 +28,13 @@ class TensorBoard:
 
     def append(self, kind: str, step: int, **fields: Any) -> None:
         """Write the finite numbers of one event; everything else is left out."""
-        prefix = f"{kind}/{fields['set']}" if "set" in fields else kind
-        for name, value in fields.items():
+        prefix = "/".join([kind, *(str(fields[key]) for key in ("set", "held_out") if key in fields)])
+        flat = {
+            f"{name}/{key}" if key else name: each
+            for name, value in fields.items()
+            for key, each in (value.items() if isinstance(value, dict) else [("", value)])
+        }
+        for name, value in flat.items():
             scalar = value.item() if callable(getattr(value, "item", None)) else value
             if number(scalar) is not None:
                 self._writer.add_scalar(f"{prefix}/{name}", scalar, step)

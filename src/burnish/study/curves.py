@@ -6,8 +6,12 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from burnish.report.events import read_events
 from burnish.report.story import number
+from burnish.study.alarms import Watched
+from burnish.study.plan import Job
 from burnish.study.schema import Measure
 
 
@@ -52,3 +56,20 @@ def read_curve(folder: Path, measure: Measure) -> Curve | None:
     if not steps or steps[0] != 0 or steps[-1] == 0:
         return None
     return Curve(steps, [drawn.get(step, 0) for step in steps], [points[step] for step in steps], std)
+
+
+def read_watched(job: Job) -> list[Watched]:
+    """Every prompt's scores through a run, for each held-out reward that it watched (possibly none)."""
+    path = job.folder / "scores.jsonl"
+    rows = read_events(path) if path.is_file() else []
+    rows = [row for row in rows if rows[-1]["held_out"].keys() == row["held_out"].keys()]
+    rows = [row for row in rows if len(row["proxy"]) == len(rows[-1]["proxy"])]
+    if len(rows) < 2:
+        return []
+    steps, names = [row["step"] for row in rows], list(rows[-1]["held_out"])
+    proxy_KN = np.array([row["proxy"] for row in rows], dtype=float)  # null is NaN
+    truths = {name: np.array([row["held_out"][name] for row in rows], dtype=float) for name in names}
+    return [
+        Watched(job.label, job.seed, name, len(names), steps, proxy_KN, truth_KN)
+        for name, truth_KN in truths.items()
+    ]

@@ -8,7 +8,7 @@ from burnish.report.document import document, facts_of
 from burnish.study import figures, tables
 from burnish.study.findings import Board, Row, amount, seeds, shown_p
 from burnish.study.load import dump_study
-from burnish.study.record import GAP, Record, title
+from burnish.study.record import ALARM, GAP, RINGING, Record, title
 from burnish.study.schema import Study
 
 
@@ -24,6 +24,8 @@ def html(record: Record) -> str:
         chart = figures.as_html(study, figures.gaps(study, drifts))
         content = f'<p class="note">{escape(GAP)}</p>{chart}{tables.gaps(drifts).html()}'
         sections.append((escape(title(pair)), f"gap-{number}", content))
+    if record.alarms:
+        sections.append(("The hacking alarm", "alarm", _alarm(record)))
     if record.trials:
         sections.append(("Tuning", "tuning", tables.tuning(record.trials).html()))
     sections.append(("Setting", "setting", _setting(record)))
@@ -64,6 +66,13 @@ def _board(study: Study, board: Board, decides: bool) -> str:
     drawn = f'<div class="panels">{bars}{curves if len(charts) == 1 else ""}</div>'
     drawn += "" if len(charts) == 1 else curves
     return drawn + tables.scores(board).html() + tables.tests(study, board).html()
+
+
+def _alarm(record: Record) -> str:
+    content = f'<p class="note">{escape(ALARM)}</p>{tables.alarms(record.alarms).html()}'
+    if record.rung:
+        content += f'<p class="note">{escape(RINGING)}</p>{tables.ringing(record.alarms).html()}'
+    return content
 
 
 def _setting(record: Record) -> str:

@@ -95,12 +95,13 @@ def steps_done(folder: Path) -> int:
 
 
 def finished(job: Job) -> bool:
-    """Whether the run reached its last step, exported its model and, after that, wrote its report."""
+    """Whether the run reached its last step, or its alarm ended it, and it then exported and reported."""
     try:
         events = read_events(job.folder / "metrics.jsonl")
     except RunError:
         return False
-    ended = any(event["kind"] == "end" and event["step"] == job.steps for event in events)
+    ends = [event for event in events if event["kind"] == "end"]
+    ended = any(event["step"] == job.steps or "exported" in event for event in ends)
     report, log = job.folder / "report.html", job.folder / "metrics.jsonl"
     told = report.is_file() and report.stat().st_mtime_ns >= log.stat().st_mtime_ns
     return ended and told and (job.folder / "model").exists()

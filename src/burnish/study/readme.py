@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from burnish.study import figures, tables
-from burnish.study.record import GAP, Record, title
+from burnish.study.record import ALARM, GAP, RINGING, Record, title
 
 
 def markdown(record: Record) -> str:
@@ -27,6 +27,10 @@ def markdown(record: Record) -> str:
     for number, (pair, drifts) in enumerate(record.pairs):
         parts += [f"## {title(pair)}", GAP, f"![Gaps](figures/gap-{number}.svg)"]
         parts.append(tables.gaps(drifts).markdown())
+    if record.alarms:
+        parts += ["## The hacking alarm", ALARM, tables.alarms(record.alarms).markdown()]
+        if record.rung:
+            parts += [RINGING, tables.ringing(record.alarms).markdown()]
     if record.trials:
         parts += ["## Tuning", tables.tuning(record.trials).markdown()]
     return "\n\n".join(part.strip() for part in parts) + "\n"

@@ -8,8 +8,10 @@ from typing import Any
 
 from burnish import __version__
 from burnish.recipes.schema import Recipe
+from burnish.study.alarms import LEVEL, MARGIN, Judged, Rates, judge, rates
 from burnish.study.analysis import WINDOW
 from burnish.study.budget import BUDGETS, rollouts
+from burnish.study.curves import read_watched
 from burnish.study.findings import Board, Drift, board, drifts, seeds, sentence
 from burnish.study.load import recipe_of
 from burnish.study.plan import Job
@@ -19,6 +21,21 @@ from burnish.study.tuning import Trial
 GAP = (
     "How far the proxy has run ahead of the truth: the proxy's gain minus the truth's, each in standard "
     "deviations over prompts of the base model. A rising line is a reward that is being cheated."
+)
+ALARM = (
+    "The alarm, replayed from scores.jsonl. The prompts of each run are split at random: the alarm hears one "
+    "half, the other says whether the run hacked, then the other way round, so every run gives two judgements. "
+    "Hacked: by the last evaluation the held-out reward had fallen from its best while the training reward "
+    f"rose, each by a paired t-test at {LEVEL:g} / evaluations. Not hacked: since every earlier evaluation the "
+    f"one fell, or the other rose, by less than {MARGIN:g} standard deviations over prompts, at {LEVEL / 2:g} "
+    "each. Else open. A false alarm rang in a run that did not hack; a missed one was silent in a run that "
+    "did. In brackets Wilson's 95 % interval, with runs, not judgements, as n."
+)
+RINGING = (
+    "Confirmed: the other half agrees that the two had parted where the alarm said so. Saved: the held-out "
+    "reward, on the other half, of the checkpoint that evaluation.alarm: stop would have exported, less that "
+    "of the last; ± is one standard error over runs. Steps are medians. An alarm on half of the prompts hears "
+    "less than the run's own."
 )
 
 
@@ -35,6 +52,7 @@ class Record:
         trials: of tuning; empty without.
         boards: a board for each measure, the deciding one first.
         pairs: each pair of proxy and truth with its numbers by method.
+        judged: the alarm's judgements, of the runs that watched a held-out reward.
     """
 
     study: Study
@@ -45,11 +63,22 @@ class Record:
     trials: Sequence[Trial]
     boards: Sequence[Board]
     pairs: Sequence[tuple[Gap, list[Drift]]]
+    judged: Sequence[Judged]
 
     @property
     def answers(self) -> list[str]:
         """One sentence a method, on the measure that decides."""
         return [sentence(self.study, row) for row in self.boards[0].rows]
+
+    @property
+    def alarms(self) -> list[Rates]:
+        """How often the alarm rang, and rightly, by method and for all."""
+        return rates(self.judged, list(self.study.methods))
+
+    @property
+    def rung(self) -> bool:
+        """Whether it rang at all."""
+        return any(each.rang is not None for each in self.judged)
 
     @property
     def facts(self) -> list[tuple[str, Any]]:
@@ -113,6 +142,8 @@ class Record:
                 {**pair.model_dump(), "methods": {each.label: asdict(each) for each in found}}
                 for pair, found in self.pairs
             ],
+            "alarms": [asdict(each) for each in self.alarms],
+            "judged": [asdict(each) for each in self.judged],
             "tuning": [asdict(trial) for trial in self.trials],
         }
 
@@ -128,7 +159,9 @@ def record(
     """Reads the finished runs and counts."""
     boards = [board(study, jobs, measure) for measure in study.measures]
     pairs = [(pair, drifts(study, jobs, pair)) for pair in study.gaps]
-    return Record(study, command, jobs, planned, failures, trials, boards, pairs)
+    places = {label: place for place, label in enumerate(study.methods)}
+    judged = [way for job in jobs for run in read_watched(job) for way in judge(run, places[run.label])]
+    return Record(study, command, jobs, planned, failures, trials, boards, pairs, judged)
 
 
 def title(pair: Gap) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
+from burnish.study.alarms import Rates, Share
 from burnish.study.findings import Board, Drift, amount, level
 from burnish.study.schema import Study
 from burnish.study.tuning import Trial
@@ -103,10 +104,57 @@ def gaps(drifts: Sequence[Drift]) -> Table:
     return Table(["method", "proxy gained", "truth gained", "gap"], rows)
 
 
+def alarms(rows: Sequence[Rates]) -> Table:
+    """How often the alarm erred."""
+    cells = [
+        [
+            *_whose(row, rows),
+            str(row.runs),
+            *(str(row.verdicts[kind]) for kind in ("hacked", "not hacked", "open")),
+            *(_share(each) for each in (row.rang, row.false, row.missed)),
+        ]
+        for row in rows
+    ]
+    columns = ["runs", "hacked", "not hacked", "open", "rang", "false alarms", "missed alarms"]
+    names = _names(rows)
+    return Table([*names, *columns], cells, names=len(names))
+
+
+def ringing(rows: Sequence[Rates]) -> Table:
+    """When it rang and what that was worth."""
+    cells = [
+        [
+            *_whose(row, rows),
+            _share(row.confirmed),
+            *(f"{step:g}" if step is not None else "–" for step in (row.ringing, row.peak)),
+            amount(row.saved),
+        ]
+        for row in rows
+        if row.rang.count
+    ]
+    names = _names(rows)
+    return Table([*names, "confirmed", "rang at step", "truth peaked at", "saved"], cells, names=len(names))
+
+
 def tuning(trials: Sequence[Trial]) -> Table:
     """What every trial came to."""
     rows = [[t.label, " ".join(t.overrides), level(t.final), "taken" if t.chosen else ""] for t in trials]
     return Table(["method", "trial", "final score", ""], rows, names=2)
+
+
+def _names(rows: Sequence[Rates]) -> list[str]:
+    return ["method", "held out"] if len({row.held_out for row in rows}) > 1 else ["method"]
+
+
+def _whose(row: Rates, rows: Sequence[Rates]) -> list[str]:
+    return [row.label, row.held_out][: len(_names(rows))]
+
+
+def _share(share: Share) -> str:
+    """`1 of 8 [2, 41] %`."""
+    if share.low is None or share.high is None:
+        return "–"
+    return f"{share.count} of {share.of} [{100 * share.low:.0f}, {100 * share.high:.0f}] %"
 
 
 def _p(p: float | None) -> str:

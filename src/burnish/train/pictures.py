@@ -50,12 +50,19 @@ class Pictures:
         return str(path.relative_to(self.folder))
 
     def side_by_side(
-        self, name: str, steps: list[int], which: list[int], texts: list[str], captions: list[list[str]]
+        self,
+        name: str,
+        of: str,
+        steps: list[int],
+        which: list[int],
+        texts: list[str],
+        captions: list[list[str]],
     ) -> str | None:
-        """Writes `images/NAME_parting_STEP.png`: prompts (rows) at a few evaluations (columns), as kept.
+        """Writes `images/NAME_OF_STEP.png`: prompts (rows) at a few evaluations (columns), as kept.
 
         Args:
             name: short name of the prompt set.
+            of: what is shown, for the name of the file.
             steps: the evaluations, the newest last.
             which: R of the kept prompts.
             texts: all prompts of the set.
@@ -74,7 +81,8 @@ class Pictures:
         picture = grid(
             cells, captions=captions, row_captions=[texts[n] for n in which], column_captions=heads
         )
-        path = self.folder / "images" / f"{name}_parting_{steps[-1]:06d}.png"
+        shown_as = "".join(c if c.isalnum() else "-" for c in of)
+        path = self.folder / "images" / f"{name}_{shown_as}_{steps[-1]:06d}.png"
         save_png(picture, path)
         return str(path.relative_to(self.folder))
 

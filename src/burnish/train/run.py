@@ -32,7 +32,7 @@ from burnish.train import health, state
 from burnish.train.loop import Trainer
 from burnish.train.pictures import Pictures
 from burnish.train.transcripts import illustrated, keep_transcripts
-from burnish.train.watch import Watch
+from burnish.train.watch import Watch, check_count
 
 
 def train(recipe: Recipe) -> Path:
@@ -98,6 +98,7 @@ class Session:
         torch.manual_seed(recipe.run.seed)
         prompts = load_prompts(recipe.data.prompts, recipe.data.column, recipe.data.limit)
         self.sets = evaluation_sets(recipe.evaluation)
+        check_count(recipe, len(self.sets[0].prompts))
         rewards = load_rewards(recipe.rewards)
         self.judges = load_rewards(recipe.evaluation.reward)
         if recipe.evaluation.held_out:
@@ -122,7 +123,7 @@ class Session:
         """Steps `start + 1` to the end, with evaluations, checkpoints and the report."""
         recipe, settings = self.recipe, self.recipe.train
         self.log = EventLog(self.folder / "metrics.jsonl")
-        self.log.rewind(start)
+        self.log.rewind(start or -1)  # step 0 is done over, with its evaluation
         self.sinks: list[Any] = [self.log]
         if recipe.run.tensorboard:
             self.sinks.append(TensorBoard(self.folder, start))
@@ -163,8 +164,9 @@ class Session:
                     progress.note(f"stopped after step {step}; continue with: burnish resume {self.folder}")
                     write_report(self.folder)
                     return self.folder
-            exported = self._export(step, progress)
-            if start < step:
+            ended = any(e["kind"] == "end" and e["step"] == step for e in read_events(self.log.path))
+            if not ended or not (self.folder / "model").exists():
+                exported = self._export(step, progress)
                 best = {"exported": exported} if self.watch.ended else {}
                 self._record("end", step, seconds=time.time() - began, **best)
         write_report(self.folder)
@@ -238,7 +240,9 @@ class Session:
             return {"prompts": which, "transcripts": files}
         which, steps, words = self.watch.examples(name, min(self.pictures.count, len(chosen.prompts)))
         texts = [prompt.text for prompt in chosen.prompts]
-        return {"prompts": which, "grid": self.pictures.side_by_side(chosen.slug, steps, which, texts, words)}
+        of = f"parting {name}"
+        grid = self.pictures.side_by_side(chosen.slug, of, steps, which, texts, words)
+        return {"prompts": which, "grid": grid}
 
     def _remember(self, step: int, fields: dict[str, Any]) -> None:
         name = self.recipe.evaluation.reward[0].label

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from burnish.errors import RecipeError
 from burnish.evaluate import alarm
 from burnish.recipes.schema import Recipe
 from burnish.report.events import EventLog, read_events
@@ -18,6 +19,22 @@ from burnish.rewards.reward import Scores
 
 SHOWN = 4
 """Prompts shown as evidence."""
+
+
+def check_count(recipe: Recipe, prompts: int) -> None:
+    """Makes sure that an alarm could ring on `prompts` prompts.
+
+    Raises:
+        RecipeError: they are too few for its level.
+    """
+    settings = recipe.evaluation
+    least = alarm.least(alarm.share(_looks(recipe, 0), len(settings.held_out)))
+    if settings.held_out and settings.alarm != "off" and prompts < least:
+        raise RecipeError(
+            f"evaluation.held_out is watched on {prompts} prompts, but over {_looks(recipe, 0)} evaluations "
+            f"the alarm cannot ring on fewer than {least}: raise evaluation.count, or set "
+            "evaluation.alarm to off"
+        )
 
 
 class Watch:
@@ -30,13 +47,13 @@ class Watch:
     """
 
     def __init__(self, recipe: Recipe, folder: Path, start: int):
-        settings, steps = recipe.evaluation, recipe.train.steps
+        settings = recipe.evaluation
         labels = {reward.name: reward.label for reward in settings.reward}
         self.names = [labels[name] for name in settings.held_out]
         self.weights = {reward.label: reward.weight for reward in recipe.rewards if reward.weight != 0}
         self.action = settings.alarm
         self.log = EventLog(folder / "scores.jsonl")
-        self.log.rewind(start)
+        self.log.rewind(start or -1)
         self.steps: list[int] = []
         self.proxy: list[np.ndarray] = []
         self.truth: dict[str, list[np.ndarray]] = {name: [] for name in self.names}
@@ -44,9 +61,9 @@ class Watch:
             self._take(row)
         metrics = read_events(folder / "metrics.jsonl") if (folder / "metrics.jsonl").exists() else []
         rang = [e for e in metrics if e["kind"] == "watch" and e["step"] <= start and e.get("rings")]
-        self.fired = {e["held_out"]: e["step"] for e in rang}
-        to_come = sum(step % settings.every == 0 or step == steps for step in range(start + 1, steps + 1))
-        self.level = alarm.share(sum(step > 0 for step in self.steps) + to_come, len(self.names))
+        self.fired = {e["held_out"]: e["step"] for e in rang if e["held_out"] in self.names}
+        looked = sum(step > 0 for step in self.steps)
+        self.level = alarm.share(looked + _looks(recipe, start), len(self.names))
 
     @property
     def ended(self) -> bool:
@@ -82,6 +99,8 @@ class Watch:
         return which, [self.steps[k] for k in rows], words
 
     def _take(self, row: dict[str, Any]) -> None:
+        if self.proxy and len(row["proxy"]) != len(self.proxy[-1]):  # other prompts: a new beginning
+            self.steps, self.proxy, self.truth = [], [], {name: [] for name in self.names}
         if all(name in row["held_out"] for name in self.names):  # one that was named meanwhile has no past
             self.steps.append(row["step"])
             self.proxy.append(np.array(row["proxy"], dtype=float))  # null is NaN
@@ -110,6 +129,12 @@ class Watch:
             "rise": list(found.proxy[:3]),
             "fall": list(found.truth[:3]),
         }
+
+
+def _looks(recipe: Recipe, start: int) -> int:
+    """Evaluations after step `start`."""
+    every, steps = recipe.evaluation.every, recipe.train.steps
+    return sum(step % every == 0 or step == steps for step in range(start + 1, steps + 1))
 
 
 def _since_base(score_KN: np.ndarray) -> dict[str, float]:
