@@ -269,7 +269,7 @@ def test_too_few_prompts_are_refused_before_the_folder(
     assert not (tmp_path / "run").exists()
     recipe = load_recipe("scenes", ["evaluation.held_out=[scenes_strict]"])
     check_count(recipe, alarm.least(alarm.share(3)))
-    with pytest.raises(RecipeError, match="raise evaluation.count"):
+    with pytest.raises(RecipeError, match="raise evaluation"):
         check_count(recipe, alarm.least(alarm.share(3)) - 1)
 
 
@@ -279,7 +279,7 @@ def scored(strict: list[float], graded: list[float]) -> Scores:
 
 
 def test_the_memory_of_an_edited_run(tmp_path: Path) -> None:
-    """Other prompts begin anew, another held-out reward has no past, and old alarms of others are no one's."""
+    """Other prompts begin anew; another held-out reward has no past, and no alarm of another's."""
     watch = Watch(load_recipe("scenes", ["evaluation.held_out=[scenes_strict]"]), tmp_path, 0)
     watch.look(0, scored([0.0, 1.0], [0.0, 0.5]))
     watch.look(20, scored([1.0, 1.0], [0.1, 0.5]))

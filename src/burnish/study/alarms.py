@@ -175,20 +175,21 @@ def rates(judged: Sequence[Judged], labels: Sequence[str]) -> list[Rates]:
 
 
 def _judged(run: Watched, hear_N: np.ndarray, judge_N: np.ndarray) -> Judged:
-    heard, unseen = ([side[:, half] for side in (run.proxy_KN, run.truth_KN)] for half in (hear_N, judge_N))
-    found, confirmed, saved = _ring(*heard, run.truths), None, None
+    proxy_KN, truth_KN = run.proxy_KN[:, judge_N], run.truth_KN[:, judge_N]
+    found = _ring(run.proxy_KN[:, hear_N], run.truth_KN[:, hear_N], run.truths)
+    confirmed, saved = None, None
     if found is not None:
         k, since = found
-        confirmed = _parted(*unseen, since, k, LEVEL)
-        saved = alarm.change(unseen[1][since] - unseen[1][-1], LEVEL).mean
+        confirmed = _parted(proxy_KN, truth_KN, since, k, LEVEL)
+        saved = alarm.change(truth_KN[since] - truth_KN[-1], LEVEL).mean
     return Judged(
         run.label,
         run.seed,
         run.held_out,
-        verdict(*unseen),
+        verdict(proxy_KN, truth_KN),
         None if found is None else run.steps[found[0]],
         confirmed,
-        run.steps[alarm.best(unseen[1])],
+        run.steps[alarm.best(truth_KN)],
         saved,
     )
 

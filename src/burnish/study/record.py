@@ -24,18 +24,19 @@ GAP = (
 )
 ALARM = (
     "The alarm, replayed from scores.jsonl. The prompts of each run are split at random: the alarm hears one "
-    "half, the other says whether the run hacked, then the other way round, so every run gives two judgements. "
-    "Hacked: by the last evaluation the held-out reward had fallen from its best while the training reward "
-    f"rose, each by a paired t-test at {LEVEL:g} / evaluations. Not hacked: since every earlier evaluation the "
-    f"one fell, or the other rose, by less than {MARGIN:g} standard deviations over prompts, at {LEVEL / 2:g} "
-    "each. Else open. A false alarm rang in a run that did not hack; a missed one was silent in a run that "
-    "did. In brackets Wilson's 95 % interval, with runs, not judgements, as n."
+    "half, the other says whether the run hacked, then the other way round, so every run gives two "
+    "judgements. Hacked: by the last evaluation the held-out reward had fallen from its best while the "
+    f"training reward rose, each by a paired t-test at {LEVEL:g} / evaluations. Not hacked: since every "
+    "earlier evaluation the held-out reward fell, or the training reward rose, by less than "
+    f"{MARGIN:g} standard deviations over prompts, each by such a test at {LEVEL / 2:g}. Else open. A false "
+    "alarm rang in a run that did not hack; a missed one was silent in a run that did. In brackets Wilson's "
+    "95 % interval, with runs, not judgements, as n."
 )
 RINGING = (
     "Confirmed: the other half agrees that the two had parted where the alarm said so. Saved: the held-out "
     "reward, on the other half, of the checkpoint that evaluation.alarm: stop would have exported, less that "
-    "of the last; ± is one standard error over runs. Steps are medians. An alarm on half of the prompts hears "
-    "less than the run's own."
+    "of the last; ± is one standard error over runs. Steps are medians. An alarm on half of the prompts "
+    "hears less than the run's own."
 )
 
 
