@@ -100,7 +100,8 @@ def plan(recipe: Recipe) -> Plan:
 
     frozen = 2 if settings.lora and settings.dtype == "bfloat16" else 4  # bytes a weight that is not trained
     copies = 1 if recipe.train.ema is not None else 0
-    copies += recipe.algorithm.divergence.name != "none" and settings.lora is None
+    referred = recipe.algorithm.divergence.name != "none" or recipe.evaluation.hybrid is not None
+    copies += referred and settings.lora is None
     always = counts[denoiser] * frozen if settings.lora else 0
     always += trained * 4 * (4 + copies)  # weight, gradient, two moments, averages
     others = {name: count * frozen for name, count in counts.items() if name != denoiser}
@@ -110,7 +111,8 @@ def plan(recipe: Recipe) -> Plan:
     def phase(name: str, flops: float, *memory: float) -> Phase:
         return Phase(name, float(flops), (always + sum(memory)) / 1e9)
 
-    rows, stacked = min(sampling.rows, batch), min(sampling.rows, decisions)
+    rows = min(sampling.rows, batch)
+    stacked = max(1, sampling.rows // (last - first)) * (last - first)  # a rollout's decisions stay together
     encoding = 2 * texts * tokens * sampling.prompts_per_step
     phases = [
         phase("encode", encoding, max(waiting, texts * frozen)),

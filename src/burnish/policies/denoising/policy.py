@@ -112,10 +112,18 @@ class DenoisingPolicy(Referenced):
         return self.decode(rollouts.final_B, rows)
 
     def respond(
-        self, prompts: list[Prompt], *, steps: int, seeds: list[int], rows: int, greedy: bool = True
+        self,
+        prompts: list[Prompt],
+        *,
+        steps: int,
+        seeds: list[int],
+        rows: int,
+        greedy: bool = True,
+        hybrid: int | None = None,
     ) -> np.ndarray:
         """One image a prompt, deterministic, so always greedy: uint8 [P, H, W, 3]."""
-        return self.generate([prompt.text for prompt in prompts], steps, seeds=seeds, rows=rows)
+        texts = [prompt.text for prompt in prompts]
+        return self.generate(texts, steps, seeds=seeds, rows=rows, hybrid=hybrid)
 
     def save(self, folder: Path) -> None:
         """The tuned weights in the hub's format: an adapter, or the whole pipeline."""
@@ -364,8 +372,13 @@ class DenoisingPolicy(Referenced):
         return log_ratio_BT, distance_BT, drift_BT
 
     @torch.no_grad()
-    def generate(self, texts: list[str], steps: int, *, seeds: list[int], rows: int) -> np.ndarray:
-        """Deterministic (ODE) images, uint8 [P, H, W, 3]; one seed a prompt fixes its noise."""
+    def generate(
+        self, texts: list[str], steps: int, *, seeds: list[int], rows: int, hybrid: int | None = None
+    ) -> np.ndarray:
+        """Deterministic (ODE) images, uint8 [P, H, W, 3]; one seed a prompt fixes its noise.
+
+        With `hybrid` the reference weights take the steps from that one on (GCPO, 2510.21583).
+        """
         schedule = self.backbone.schedule(steps)
         table = transitions.table("ode", schedule)
         shape = self.backbone.latent_shape
@@ -379,7 +392,8 @@ class DenoisingPolicy(Referenced):
             x = torch.stack(noise).float()
             for t in range(steps):
                 time_B = torch.full((len(x),), float(schedule.time_T[t]), device=x.device)
-                v = self.predict(x, time_B, condition, rows)
+                with nullcontext() if hybrid is None or t < hybrid else self.reference():
+                    v = self.predict(x, time_B, condition, rows)
                 x = float(table.a_T[t]) * x + float(table.b_T[t]) * v
             images.append(self.decode(x, rows))
         return np.concatenate(images)
