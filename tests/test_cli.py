@@ -141,6 +141,7 @@ def test_evaluate_prints_a_table_or_json(run, stub):
         "steps": 10,
         "device": "auto",
         "base": False,
+        "hybrid": None,
     }
 
 

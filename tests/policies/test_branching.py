@@ -1,4 +1,7 @@
-"""A window of one step with shared noise branches a group there (TempFlow-GRPO, 2508.04324): one path before, ODEs after."""
+"""A window of one step with shared noise branches a group there (TempFlow-GRPO, 2508.04324).
+
+One path before it, ODEs after it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Images by two sets of weights: the tuned ones take the first steps, the reference the rest (GCPO, 2510.21583)."""
+"""Images by two sets of weights: the tuned ones take the first steps, the reference the rest (GCPO)."""
 
 from __future__ import annotations
 

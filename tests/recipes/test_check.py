@@ -15,7 +15,10 @@ CHUNK = "algorithm.preset=chunk_grpo"
         (["sampling.window=[0, 9]"], "ends after the 6 steps of sampling.steps"),
         (["train.share=0.5", "algorithm.preset=flow_grpo"], "divergence in the loss learns from all of them"),
         (["train.share=0.5", "algorithm.preset=diffusion_nft"], "algorithm.objective.name nft learns from"),
-        (["evaluation.hybrid=30", "evaluation.steps=28"], "evaluation.hybrid is 30, but an image has only 28"),
+        (
+            ["evaluation.hybrid=30", "evaluation.steps=28"],
+            "hybrid is 30, but an image has only 28 steps",
+        ),
         (
             ["model.kind=language", "algorithm.preset=grpo", "evaluation.hybrid=1"],
             "evaluation.hybrid is for image models",

@@ -164,5 +164,3 @@ def test_the_checkpoint_s_own_shift_at_720_pixels(tmp_path: Path) -> None:
     assert s == pytest.approx(2.22, abs=0.01)
     t = torch.linspace(1, 0, 17, dtype=torch.float64)
     assert torch.allclose(backbone.schedule(16).sigma_T1, s * t / (1 + (s - 1) * t), atol=1e-6)
-
-

@@ -226,7 +226,9 @@ def test_sample_and_evaluate_a_run(
         assert main(["evaluate", str(run), "--hybrid", str(hybrid), *options]) == 0
         assert json.loads(capsys.readouterr().out)[0][name] == same[0][name]
     mixed = tmp_path / "mixed"
-    assert main(["sample", str(run), "a red circle", "--out", str(mixed), "--steps", "2", "--hybrid", "1"]) == 0
+    assert (
+        main(["sample", str(run), "a red circle", "--out", str(mixed), "--steps", "2", "--hybrid", "1"]) == 0
+    )
     picture = np.asarray(Image.open(mixed / "00000.png"))
     assert not np.array_equal(picture, pictures[0])
     capsys.readouterr()
