@@ -1,4 +1,4 @@
-"""The papers' recipes: loaded by name, equal where methods are compared, and one step of each on a small model."""
+"""The papers' recipes: loaded by name, equal where methods are compared, one step of each on a model."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_the_dry_run_prints_a_recipe_that_loads_back(
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_setting_says_where_it_is_from(name: str) -> None:
-    """Leaves of model, algorithm, sampling and train: [source] or ours, on the line or at the key above a list."""
+    """Leaves of model, algorithm, sampling and train: a [source], or ours, on the line."""
     section = ""
     for line in (FILES / f"{name}.yaml").read_text(encoding="utf-8").splitlines():
         if heading := re.fullmatch(r"(\w+):", line):

@@ -122,7 +122,8 @@ def plan(recipe: Recipe) -> Plan:
         phase("sample", forward * guided * sampled,
               waiting, kept_rollouts, rows * guided * working),
         phase("decode", decode * batch, max(waiting, others.get("vae", 0)), kept_rollouts, rows * pixels),
-        phase("train", (update + referred) * guided * batch * work.trained(recipe), waiting, kept_rollouts, stacked * guided * kept),
+        phase("train", (update + referred) * guided * batch * work.trained(recipe),
+              waiting, kept_rollouts, stacked * guided * kept),
     ]  # fmt: skip
     return Plan(counts, trained, phases, recipe.train.steps)
 
