@@ -116,7 +116,9 @@ def test_sample_gathers_prompts_from_both_places(run, stub, tmp_path):
     assert (code, out) == (0, "6 samples in o\n")
     (model, prompts, folder), settings = calls[0]
     assert (model, [p.text for p in prompts], folder) == ("m", ["a", "b", "c"], Path("o"))
-    assert settings == {"count": 2, "seed": 0, "steps": 28, "device": "auto"}
+    assert settings == {"count": 2, "seed": 0, "steps": 28, "device": "auto", "hybrid": None}
+    run("sample", "m", "a", "--steps", "50", "--hybrid", "30")
+    assert (calls[1][1]["steps"], calls[1][1]["hybrid"]) == (50, 30)
 
 
 def test_evaluate_prints_a_table_or_json(run, stub):
@@ -139,6 +141,7 @@ def test_evaluate_prints_a_table_or_json(run, stub):
         "steps": 10,
         "device": "auto",
         "base": False,
+        "hybrid": None,
     }
 
 

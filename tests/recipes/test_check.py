@@ -15,6 +15,14 @@ CHUNK = "algorithm.preset=chunk_grpo"
         (["sampling.window=[0, 9]"], "ends after the 6 steps of sampling.steps"),
         (["train.share=0.5", "algorithm.preset=flow_grpo"], "divergence in the loss learns from all of them"),
         (["train.share=0.5", "algorithm.preset=diffusion_nft"], "algorithm.objective.name nft learns from"),
+        (
+            ["evaluation.hybrid=30", "evaluation.steps=28"],
+            "hybrid is 30, but an image has only 28 steps",
+        ),
+        (
+            ["model.kind=language", "algorithm.preset=grpo", "evaluation.hybrid=1"],
+            "evaluation.hybrid is for image models",
+        ),
         (["sampling.window=[2, 2]"], "sampling.window [2, 2] is empty"),
         (["sampling.window=[-1, 2]"], "0 <= first < last"),
         (["sampling.window=null", "sampling.steps=1"], "take at least 2"),

@@ -29,8 +29,15 @@ def test_the_default_is_the_bundled_scenes_recipe_and_mirrors_the_schema():
     assert load_recipe() == load_recipe("scenes") == Recipe()
 
 
-ELSEWHERE = {"scenes-vqa": ("flow_grpo", "grpo_guard", "tempflow", "awm", "diffusion_nft")}
-"""recipe -> the presets that are for the other kind of model; of image recipes, ppo."""
+WHOLE = ("ppo", "gspo", "gmpo")
+ELSEWHERE = {
+    "scenes-vqa": ("flow_grpo", "grpo_guard", "tempflow", "awm", "diffusion_nft"),
+    "papers/dance_grpo_flux": WHOLE,
+    "papers/slas_flux": WHOLE,
+    "papers/gcpo_flux": WHOLE,
+}
+"""recipe -> the presets that are for the other kind of model (of image recipes, ppo), or that have one unit
+where the recipe trains a part of the units."""
 
 
 @pytest.mark.parametrize(
@@ -204,6 +211,8 @@ def test_recipes_are_found_by_name_path_or_run_folder(tmp_path):
     assert "did you mean scenes?" in complaint("sceens")
     assert "bundled are flux_dev_lora, qwen_image_lora, scenes" in complaint("nothing_like_it")
     assert "did you mean recipe.yaml?" in complaint(str(tmp_path / "recipes.yaml"))
+    assert "'papers/slas_fluxx'; did you mean papers/slas_flux?" in complaint("papers/slas_fluxx")
+    assert complaint("papers/slas_flux", "algorithm.unit.fraction=2").startswith("override")
     (tmp_path / "empty").mkdir()
     assert "is a folder without a recipe.yaml" in complaint(str(tmp_path / "empty"))
     (tmp_path / "latin.yaml").write_bytes(b"run: {dir: \xe9}")

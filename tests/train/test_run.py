@@ -12,6 +12,7 @@ from PIL import Image
 
 from burnish.cli import main
 from burnish.engine import checkpoint
+from burnish.recipes.load import load_recipe
 from burnish.report.events import read_events
 from burnish.train import run as run_module
 
@@ -221,3 +222,28 @@ def test_sample_and_evaluate_a_run(
     base = json.loads(capsys.readouterr().out)
     name = next(key for key in tuned[0] if key.endswith("redness"))
     assert tuned[0][name] != base[0][name]
+    for hybrid, same in ((0, base), (2, tuned)):
+        assert main(["evaluate", str(run), "--hybrid", str(hybrid), *options]) == 0
+        assert json.loads(capsys.readouterr().out)[0][name] == same[0][name]
+    mixed = tmp_path / "mixed"
+    assert (
+        main(["sample", str(run), "a red circle", "--out", str(mixed), "--steps", "2", "--hybrid", "1"]) == 0
+    )
+    picture = np.asarray(Image.open(mixed / "00000.png"))
+    assert not np.array_equal(picture, pictures[0])
+    capsys.readouterr()
+    model = load_recipe(str(run)).model.path
+    assert main(["evaluate", model, "--hybrid", "1", *options]) == 2
+    assert "is not a run, so it has no base; leave out --hybrid" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("lora", ["null", "{rank: 2, alpha: 4.0}"])
+def test_evaluations_in_which_the_base_takes_every_step_stay_where_they_were(
+    small_run: list[str], lora: str
+) -> None:
+    words = [*small_run, f"model.lora={lora}", "train.lr=1e-2", "train.steps=2"]
+    assert main(["train", *words, "evaluation.hybrid=0"]) == 0
+    events = [e for e in read_events(folder_of(small_run) / "metrics.jsonl") if e["kind"] == "evaluate"]
+    name = next(key for key in events[0] if key.endswith("redness"))
+    assert [event["step"] for event in events] == [0, 2]
+    assert events[0][name] == events[1][name]

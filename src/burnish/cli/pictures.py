@@ -14,6 +14,8 @@ from burnish.cli.words import (
     print_table,
 )
 
+HYBRID = "of a run: the tuned model takes the first N steps, its base the rest"
+
 
 def sample(rest: list[str]) -> None:
     """Draw pictures, or write answers, with a model or a run."""
@@ -27,6 +29,7 @@ def sample(rest: list[str]) -> None:
     parser.add_argument("--count", type=at_least(1), default=1, help="pictures a prompt (default: 1)")
     parser.add_argument("--seed", type=at_least(0), default=0)
     parser.add_argument("--steps", type=at_least(1), default=28, help="denoising steps (default: 28)")
+    parser.add_argument("--hybrid", type=at_least(0), metavar="N", help=HYBRID)
     parser.add_argument("--device", default="auto")
     options = parser.parse_intermixed_args(rest)
     from burnish.data.prompts import load_prompts
@@ -44,6 +47,7 @@ def sample(rest: list[str]) -> None:
         "seed": options.seed,
         "steps": options.steps,
         "device": options.device,
+        "hybrid": options.hybrid,
     }
     sample_to_folder(options.model, prompts, options.out, **settings)
     total = len(prompts) * options.count
@@ -63,6 +67,7 @@ def evaluate(rest: list[str]) -> None:
     parser.add_argument("--count", type=at_least(1), default=256, help="prompts (default: 256)")
     parser.add_argument("--seed", type=at_least(0), default=1234)
     parser.add_argument("--steps", type=at_least(1), default=10, help="denoising steps (default: 10)")
+    parser.add_argument("--hybrid", type=at_least(0), metavar="N", help=HYBRID)
     parser.add_argument("--base", action="store_true", help="of a run: the model it began with")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--json", action="store_true", help="one JSON list instead of a table")
@@ -78,6 +83,7 @@ def evaluate(rest: list[str]) -> None:
         steps=options.steps,
         device=options.device,
         base=options.base,
+        hybrid=options.hybrid,
     )
     if options.json:
         print(json.dumps(rows, indent=2))

@@ -64,18 +64,34 @@ def evaluation_sets(settings: Evaluation) -> list[EvaluationSet]:
 
 
 def evaluate(
-    policy: Any, chosen: EvaluationSet, rewards: RewardSet, *, steps: int, rows: int, greedy: bool = True
+    policy: Any,
+    chosen: EvaluationSet,
+    rewards: RewardSet,
+    *,
+    steps: int,
+    rows: int,
+    greedy: bool = True,
+    hybrid: int | None = None,
 ) -> tuple[dict[str, Any], Any]:
     """Mean and standard error of every reward on one set (`summary`), and what they were measured on."""
-    outputs, scores = measure(policy, chosen, rewards, steps=steps, rows=rows, greedy=greedy)
+    outputs, scores = measure(policy, chosen, rewards, steps=steps, rows=rows, greedy=greedy, hybrid=hybrid)
     return summary(chosen, scores), outputs
 
 
 def measure(
-    policy: Any, chosen: EvaluationSet, rewards: RewardSet, *, steps: int, rows: int, greedy: bool = True
+    policy: Any,
+    chosen: EvaluationSet,
+    rewards: RewardSet,
+    *,
+    steps: int,
+    rows: int,
+    greedy: bool = True,
+    hybrid: int | None = None,
 ) -> tuple[Any, Scores]:
     """Draws and scores: uint8 images [N, H, W, 3] or N completions, and what each of them earned."""
-    outputs = policy.respond(chosen.prompts, steps=steps, seeds=chosen.seeds, rows=rows, greedy=greedy)
+    outputs = policy.respond(
+        chosen.prompts, steps=steps, seeds=chosen.seeds, rows=rows, greedy=greedy, hybrid=hybrid
+    )
     return outputs, rewards.score(outputs, chosen.prompts)
 
 
@@ -91,13 +107,14 @@ def summary(chosen: EvaluationSet, scores: Scores) -> dict[str, Any]:
     return fields
 
 
-def open_model(model: str, device: str, *, base: bool = False) -> Any:
+def open_model(model: str, device: str, *, base: bool = False, hybrid: int | None = None) -> Any:
     """A policy from a model's folder or bundled name, or from a run (its newest checkpoint).
 
     Args:
         model: bundled name, diffusers folder, or run folder.
         device: as in a recipe.
         base: of a run, the model it started from.
+        hybrid: not None: of a run, the model it started from is kept as the reference.
 
     Raises:
         ModelError, RunError, CheckpointError: it is none of these, or is damaged.
@@ -107,11 +124,16 @@ def open_model(model: str, device: str, *, base: bool = False) -> Any:
 
     run = Path(model)
     if not (run / "recipe.yaml").is_file():
-        if base:
-            raise RunError(f"{model} is not a run, so it has no base; leave out --base")
+        if base or hybrid is not None:
+            word = "--base" if base else "--hybrid"
+            raise RunError(f"{model} is not a run, so it has no base; leave out {word}")
         return load_policy(model, device)
     recipe = load_recipe(str(run / "recipe.yaml"), [])
     policy = load_policy(recipe.model, device, recipe.run.seed)
+    if hybrid is not None:
+        if policy.kind == "language":
+            raise RunError(f"{model} makes text, and --hybrid is for images; leave it out")
+        policy.remember_reference()
     if not base:
         load_weights(policy, run)
     return policy
@@ -138,11 +160,13 @@ def evaluate_model(
     steps: int,
     device: str,
     base: bool = False,
+    hybrid: int | None = None,
 ) -> list[dict[str, Any]]:
     """`burnish evaluate`: one row of numbers for one prompt set."""
-    policy = open_model(model, device, base=base)
+    policy = open_model(model, device, base=base, hybrid=hybrid)
     source, own = EMBEDDED[policy.kind]
     prompts = prompts or source
     scorer = load_rewards(rewards or own)
-    fields, _ = evaluate(policy, evaluation_set(prompts, count, seed), scorer, steps=steps, rows=ROWS)
+    chosen = evaluation_set(prompts, count, seed)
+    fields, _ = evaluate(policy, chosen, scorer, steps=steps, rows=ROWS, hybrid=hybrid)
     return [{"model": model, "base": base, **fields}]

@@ -16,7 +16,15 @@ ROWS = 32
 
 
 def sample_to_folder(
-    model: str, prompts: list[Prompt], out: Path, *, count: int, seed: int, steps: int, device: str
+    model: str,
+    prompts: list[Prompt],
+    out: Path,
+    *,
+    count: int,
+    seed: int,
+    steps: int,
+    device: str,
+    hybrid: int | None = None,
 ) -> list[Any]:
     """Writes `count` PNGs a prompt into `out`, and `prompts.jsonl` with file, prompt and seed of each,
     beside the prompt's other columns.
@@ -29,11 +37,12 @@ def sample_to_folder(
     listing = out / "prompts.jsonl"
     if listing.exists():
         raise RunError(f"{out} already holds samples; choose another --out")
-    policy = open_model(model, device)
+    policy = open_model(model, device, hybrid=hybrid)
     jobs = [(prompt, seed + i) for prompt in prompts for i in range(count)]
     if policy.kind == "language":
         return _answers(policy, jobs, out)
-    images = policy.generate([p.text for p, _ in jobs], steps, seeds=[s for _, s in jobs], rows=ROWS)
+    texts, seeds = [p.text for p, _ in jobs], [s for _, s in jobs]
+    images = policy.generate(texts, steps, seeds=seeds, rows=ROWS, hybrid=hybrid)
     try:
         out.mkdir(parents=True, exist_ok=True)
         paths, lines = [], []

@@ -36,6 +36,12 @@ def _image(recipe: Recipe) -> Iterator[str]:
             yield f"algorithm.{words} is for language models: set model.kind to language, or take another"
     if recipe.sampling.noisy:
         yield "sampling.noisy is for language models: set model.kind to language, or remove it"
+    evaluation = recipe.evaluation
+    if evaluation.hybrid is not None and evaluation.hybrid > evaluation.steps:
+        yield (
+            f"evaluation.hybrid is {evaluation.hybrid}, but an image has only {evaluation.steps} steps "
+            "(evaluation.steps): lower it, or raise the steps"
+        )
     yield from _sampling(recipe)
     yield from _unit(recipe)
     yield from _decisions(recipe)
@@ -81,6 +87,8 @@ def _language(recipe: Recipe) -> Iterator[str]:
     for words, asked in for_images.items():
         if asked:
             yield f"algorithm.{words} is for image models: set model.kind to image, or take another"
+    if recipe.evaluation.hybrid is not None:
+        yield "evaluation.hybrid is for image models: set model.kind to image, or remove it"
     if algorithm.divergence.name == "gaussian":
         yield "algorithm.divergence.name gaussian is for image models; for language take k1, k2 or k3"
     if recipe.model.engine and recipe.model.lora is None:

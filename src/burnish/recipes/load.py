@@ -48,7 +48,8 @@ def load_recipe(name_or_path: str | None = None, overrides: list[str] | None = N
     for key, text in written.items():
         _assign(values, key, parse_yaml(text, f"override {key!r}"), f"override {key}={text}")
     _settle(values, written)
-    return _validate(values, written, path.name if path.parent == _HOME else str(path))
+    own = path.is_relative_to(_HOME)
+    return _validate(values, written, str(path.relative_to(_HOME) if own else path))
 
 
 def dump_yaml(recipe: Recipe) -> str:
@@ -57,8 +58,9 @@ def dump_yaml(recipe: Recipe) -> str:
 
 
 def bundled() -> list[str]:
-    """Names of the recipes in the package."""
-    return sorted(path.stem for path in _HOME.glob("*.yaml"))
+    """Names of the recipes in the package: its own, then those of papers, `papers/NAME`."""
+    found = [path.relative_to(_HOME).with_suffix("").as_posix() for path in _HOME.rglob("*.yaml")]
+    return sorted(found, key=lambda name: ("/" in name, name))
 
 
 def find_recipe(name_or_path: str | None) -> Path:
@@ -73,7 +75,8 @@ def find_recipe(name_or_path: str | None) -> Path:
         if (path / "recipe.yaml").is_file():
             return path / "recipe.yaml"
         raise RecipeError(f"{name} is a folder without a recipe.yaml: name a recipe file or a run folder")
-    looks_like_path = path.suffix in (".yaml", ".yml") or len(path.parts) > 1
+    within = any(known.startswith(f"{path.parent.as_posix()}/") for known in bundled())
+    looks_like_path = path.suffix in (".yaml", ".yml") or (len(path.parts) > 1 and not within)
     there = path.parent.iterdir() if path.parent.is_dir() else []
     known = sorted(p.name for p in there if p.suffix in (".yaml", ".yml")) if looks_like_path else bundled()
     hint = nearest(path.name if looks_like_path else name, known)

@@ -239,6 +239,12 @@ class Evaluation(Section):
     every: int = Field(default=20, ge=1, description="Training steps between evaluations.")
     count: int = Field(default=512, ge=1, description="Prompts per set.")
     steps: int = Field(default=10, ge=1, description="ODE steps of an image.")
+    hybrid: int | None = Field(
+        default=None,
+        ge=0,
+        description="Images: how many of the steps the tuned weights take, the base takes the rest (GCPO); "
+        "null: all.",
+    )
     greedy: bool = Field(
         default=True, description="Language models: the likeliest tokens, or draws that the seed fixes."
     )

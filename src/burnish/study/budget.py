@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from burnish.recipes import work
 from burnish.recipes.schema import Recipe
 
 BACKWARD = 3
@@ -27,20 +28,9 @@ def evaluations(recipe: Recipe) -> float:
     asked too. Guidance, which doubles all of them, is left out. A rollout without an advantage, which is not
     trained, counts as if it were.
     """
-    sampling, algorithm = recipe.sampling, recipe.algorithm
-    first, last = recipe.trained_steps
-    places = 1 if sampling.slide is None else sampling.steps - last
-    prefix = (
-        first + (places - 1) / 2
-        if sampling.shared_noise and not algorithm.ratio.of_copies and sampling.transition != "ode"
-        else 0.0
-    )
-    drawn = sampling.steps - prefix * (1 - 1 / sampling.group_size)
-    each = BACKWARD + (algorithm.divergence.beta > 0)
-    trained = (last - first) * (
-        algorithm.unit.fraction * recipe.train.share * each + algorithm.ratio.of_copies
-    )
-    return rollouts(recipe) * (drawn + trained)
+    each = BACKWARD + (recipe.algorithm.divergence.beta > 0)
+    one = work.drawn(recipe) + work.asked_before(recipe) + each * work.trained(recipe)
+    return rollouts(recipe) * one
 
 
 BUDGETS: dict[str, Callable[[Recipe], float]] = {"rollouts": rollouts, "evaluations": evaluations}

@@ -50,7 +50,7 @@ class Trainer:
         self.average = None
         if settings.ema is not None:
             self.average = {name: value.detach().clone() for name, value in policy.parameters.items()}
-        if recipe.algorithm.divergence.name != "none":
+        if recipe.algorithm.divergence.name != "none" or recipe.evaluation.hybrid is not None:
             policy.remember_reference()
         self.guard = NonFiniteGuard(settings.nonfinite_budget)
         policy.check(recipe)  # what cannot be is refused at once

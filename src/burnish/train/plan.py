@@ -21,6 +21,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from burnish.errors import ModelError
 from burnish.policies.load import BACKBONES, DTYPES, index_of, make_trainable, quiet
+from burnish.recipes import work
 from burnish.recipes.schema import Model, Recipe
 
 CARDS = {"24 GB (RTX 4090)": (24, 165e12), "80 GB (H100)": (80, 989e12), "141 GB (H200)": (141, 989e12)}
@@ -100,7 +101,8 @@ def plan(recipe: Recipe) -> Plan:
 
     frozen = 2 if settings.lora and settings.dtype == "bfloat16" else 4  # bytes a weight that is not trained
     copies = 1 if recipe.train.ema is not None else 0
-    copies += recipe.algorithm.divergence.name != "none" and settings.lora is None
+    remembers = recipe.algorithm.divergence.name != "none" or recipe.evaluation.hybrid is not None
+    copies += remembers and settings.lora is None
     always = counts[denoiser] * frozen if settings.lora else 0
     always += trained * 4 * (4 + copies)  # weight, gradient, two moments, averages
     others = {name: count * frozen for name, count in counts.items() if name != denoiser}
@@ -110,14 +112,18 @@ def plan(recipe: Recipe) -> Plan:
     def phase(name: str, flops: float, *memory: float) -> Phase:
         return Phase(name, float(flops), (always + sum(memory)) / 1e9)
 
-    rows, stacked = min(sampling.rows, batch), min(sampling.rows, decisions)
+    rows = min(sampling.rows, batch)
+    stacked = max(1, sampling.rows // (last - first)) * (last - first)  # a rollout's decisions stay together
     encoding = 2 * texts * tokens * sampling.prompts_per_step
+    sampled = batch * (work.drawn(recipe) + work.asked_before(recipe))
+    referred = forward if recipe.algorithm.divergence.beta > 0 else 0
     phases = [
         phase("encode", encoding, max(waiting, texts * frozen)),
-        phase("sample", forward * guided * batch * sampling.steps,
+        phase("sample", forward * guided * sampled,
               waiting, kept_rollouts, rows * guided * working),
         phase("decode", decode * batch, max(waiting, others.get("vae", 0)), kept_rollouts, rows * pixels),
-        phase("train", update * guided * decisions, waiting, kept_rollouts, stacked * guided * kept),
+        phase("train", (update + referred) * guided * batch * work.trained(recipe),
+              waiting, kept_rollouts, stacked * guided * kept),
     ]  # fmt: skip
     return Plan(counts, trained, phases, recipe.train.steps)
 

@@ -206,6 +206,7 @@ class Session:
                     steps=settings.steps,
                     rows=self.recipe.sampling.rows,
                     greedy=settings.greedy,
+                    hybrid=settings.hybrid,
                 )
             fields = summary(chosen, scores)
             texts = [prompt.text for prompt in chosen.prompts]

@@ -11,19 +11,20 @@ Axes: P prompts, B rollouts, T trained decisions.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from burnish.core import divergences, ratios, transitions, units
 from burnish.engine import rng
 from burnish.errors import RecipeError
-from burnish.policies.denoising.backbone import Backbone, Condition, collate
+from burnish.policies.denoising.backbone import Backbone, Condition
+from burnish.policies.denoising.conditions import Conditioned
 from burnish.policies.denoising.embeddings import EmbeddingCache
 from burnish.policies.denoising.matching import copies
 from burnish.policies.denoising.reference import Referenced
@@ -31,13 +32,10 @@ from burnish.policies.denoising.rollouts import Rollouts
 from burnish.recipes.schema import Ratio, Recipe
 from burnish.types import Prompt
 
-REMEMBERED = 2**30
-"""Bytes of prompt embeddings kept on the device; the oldest go first."""
-
 EXACT = Ratio()
 
 
-class DenoisingPolicy(Referenced):
+class DenoisingPolicy(Conditioned, Referenced):
     """The one denoising loop, for every backbone.
 
     Args:
@@ -112,10 +110,18 @@ class DenoisingPolicy(Referenced):
         return self.decode(rollouts.final_B, rows)
 
     def respond(
-        self, prompts: list[Prompt], *, steps: int, seeds: list[int], rows: int, greedy: bool = True
+        self,
+        prompts: list[Prompt],
+        *,
+        steps: int,
+        seeds: list[int],
+        rows: int,
+        greedy: bool = True,
+        hybrid: int | None = None,
     ) -> np.ndarray:
         """One image a prompt, deterministic, so always greedy: uint8 [P, H, W, 3]."""
-        return self.generate([prompt.text for prompt in prompts], steps, seeds=seeds, rows=rows)
+        texts = [prompt.text for prompt in prompts]
+        return self.generate(texts, steps, seeds=seeds, rows=rows, hybrid=hybrid)
 
     def save(self, folder: Path) -> None:
         """The tuned weights in the hub's format: an adapter, or the whole pipeline."""
@@ -123,54 +129,6 @@ class DenoisingPolicy(Referenced):
             self.backbone.save_lora(folder)
         else:
             self.backbone.pipe.save_pretrained(folder)
-
-    def condition(self, texts: list[str]) -> Condition:
-        """Conditions of the prompts, one row each; a text is embedded once while its row is remembered.
-
-        With classifier-free guidance every tensor has a twin, `unprompted_NAME`, of the empty prompt.
-        """
-        guided = self.backbone.guide is not None
-        wanted = [*texts, self.backbone.unprompted] if guided else texts
-        missing = [text for text in dict.fromkeys(wanted) if text not in self._embedded]
-        if self.cache:
-            for text in missing:
-                if row := self.cache.get(text):
-                    self._embedded[text] = {name: value.to(self.device) for name, value in row.items()}
-            missing = [text for text in missing if text not in self._embedded]
-        if missing:
-            self._embed(missing)
-        rows = collate([self._embedded[text] for text in wanted])
-        size = sum(value.nbytes for value in self._embedded[texts[0]].values())
-        while len(self._embedded) * size > REMEMBERED:
-            del self._embedded[next(iter(self._embedded))]
-        if not guided:
-            return rows
-        twins = {f"unprompted_{key}": value[-1:].expand_as(value[:-1]) for key, value in rows.items()}
-        return {key: value[:-1] for key, value in rows.items()} | twins
-
-    def _embed(self, texts: list[str]) -> None:
-        with self._present("text_encoder"):
-            for start in range(0, len(texts), 64):
-                part = texts[start : start + 64]
-                for text, row in zip(part, self.backbone.encode(part), strict=True):
-                    self._embedded[text] = {key: value.clone() for key, value in row.items()}
-                    if self.cache:
-                        self.cache.put(text, self._embedded[text])
-
-    @contextmanager
-    def _present(self, prefix: str) -> Iterator[None]:
-        """Inside, the pipeline's parts of this name are on the device; outside, if offloaded, on the CPU."""
-        parts = self.backbone.pipe.components.items() if self.offload else ()
-        modules = {name: part for name, part in parts if isinstance(part, nn.Module)}
-        resident = self.backbone.denoiser
-        mine = [part for name, part in modules.items() if name.startswith(prefix) and part is not resident]
-        for part in mine:
-            part.to(self.device)
-        try:
-            yield
-        finally:
-            for part in mine:
-                part.to("cpu")
 
     def predict(self, latents: Tensor, time_B: Tensor, condition: Condition, rows: int) -> Tensor:
         """Predictions [B, …] float32, in forwards of at most `rows` images (twice that when guided)."""
@@ -364,8 +322,13 @@ class DenoisingPolicy(Referenced):
         return log_ratio_BT, distance_BT, drift_BT
 
     @torch.no_grad()
-    def generate(self, texts: list[str], steps: int, *, seeds: list[int], rows: int) -> np.ndarray:
-        """Deterministic (ODE) images, uint8 [P, H, W, 3]; one seed a prompt fixes its noise."""
+    def generate(
+        self, texts: list[str], steps: int, *, seeds: list[int], rows: int, hybrid: int | None = None
+    ) -> np.ndarray:
+        """Deterministic (ODE) images, uint8 [P, H, W, 3]; one seed a prompt fixes its noise.
+
+        With `hybrid` the reference weights take the steps from that one on (GCPO, 2510.21583).
+        """
         schedule = self.backbone.schedule(steps)
         table = transitions.table("ode", schedule)
         shape = self.backbone.latent_shape
@@ -379,7 +342,8 @@ class DenoisingPolicy(Referenced):
             x = torch.stack(noise).float()
             for t in range(steps):
                 time_B = torch.full((len(x),), float(schedule.time_T[t]), device=x.device)
-                v = self.predict(x, time_B, condition, rows)
+                with nullcontext() if hybrid is None or t < hybrid else self.reference():
+                    v = self.predict(x, time_B, condition, rows)
                 x = float(table.a_T[t]) * x + float(table.b_T[t]) * v
             images.append(self.decode(x, rows))
         return np.concatenate(images)

@@ -309,9 +309,16 @@ class LanguagePolicy:
         return found
 
     def respond(
-        self, prompts: list[Prompt], *, steps: int, seeds: list[int], rows: int, greedy: bool = True
+        self,
+        prompts: list[Prompt],
+        *,
+        steps: int,
+        seeds: list[int],
+        rows: int,
+        greedy: bool = True,
+        hybrid: int | None = None,
     ) -> list[Completion]:
-        """One completion a prompt, greedy or drawn; `steps` is for models that make images."""
+        """One completion a prompt, greedy or drawn; `steps` and `hybrid` are for models that make images."""
         return self.answer(prompts, rows=rows, temperature=0.0 if greedy else self.temperature, seed=seeds[0])
 
     def remember_reference(self) -> None:
