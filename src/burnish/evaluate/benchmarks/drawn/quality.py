@@ -1,4 +1,4 @@
-"""Simple numbers of a picture, without a model: they show flat, garish and blurred pictures, not good ones."""
+"""Simple numbers of a picture without a model: they show flat, garish and blurred pictures, not good ones."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ def measures(image: np.ndarray) -> dict[str, float]:
 
     Returns:
         `contrast`, the standard deviation of the luminance (Rec. 601) in [0, 0.5]; `colourfulness` after
-        Hasler and Süsstrunk (2003), 0 for grey, 109 called extremely colourful there; `sharpness`, the mean absolute difference of
-        the luminance to its neighbours, in [0, 1].
+        Hasler and Süsstrunk (2003), 0 for grey, 109 called extremely colourful there; `sharpness`, the mean
+        absolute difference of the luminance to its neighbours, in [0, 1].
     """
     red, green, blue = np.moveaxis(image.astype(float), -1, 0)
     light = (0.299 * red + 0.587 * green + 0.114 * blue) / 255

@@ -20,7 +20,7 @@ from burnish.evaluate.benchmarks.options import fitting
 from burnish.evaluate.benchmarks.registry import DRAWN
 from burnish.evaluate.benchmarks.results import absent, chosen, write_json
 from burnish.evaluate.evaluate import load_weights, open_model
-from burnish.policies.load import kind_of
+from burnish.policies.load import kind_of, quiet
 from burnish.recipes.load import load_recipe
 from burnish.report.progress import Progress
 from burnish.types import Prompt
@@ -82,6 +82,7 @@ def run_drawn(
     recipe = load_recipe(str(run / "recipe.yaml"), []) if run else None
     if (recipe.model.kind if recipe else kind_of(model)) != "image":
         raise ModelError(f"{model} reads images; {name} asks models that make them")
+    quiet("transformers", "diffusers")
     placed = {"device": device} if "device" in inspect.signature(benchmark.scorer).parameters else {}
     scorer = benchmark.scorer([prompts[place] for place in places], **options, **placed)
     measure, diversity = variety(features, device)
