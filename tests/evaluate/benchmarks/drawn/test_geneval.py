@@ -19,7 +19,7 @@ from burnish.scenes.preference import FOLDER as CLIP
 from burnish.scenes.renderer import draw
 from burnish.types import Prompt
 
-SIDES = {"bench": 30, "person": 40, "motorcycle": 50}
+SIDES = {"bench": 64, "person": 72, "motorcycle": 80}
 """The size of a tile says what class it is of."""
 
 VOID = (255, 0, 255)
@@ -27,7 +27,7 @@ VOID = (255, 0, 255)
 
 def scene(*things: tuple[str, str, int, int]) -> np.ndarray:
     """Tiles (class, colour, left, top) on an empty canvas."""
-    canvas = np.full((240, 240, 3), VOID, np.uint8)
+    canvas = np.full((320, 320, 3), VOID, np.uint8)
     for number, (name, colour, left, top) in enumerate(things):
         side = SIDES[name]
         tile = draw(f"a {colour} square", np.random.default_rng(number), size=side)
@@ -58,8 +58,8 @@ def want(name, count=1, **more):
     return {"class": name, "count": count, **more}
 
 
-BENCHES = [("bench", "red", 10, 10), ("bench", "blue", 100, 10), ("bench", "green", 190, 10)]
-PERSON = ("person", "green", 100, 150)
+BENCHES = [("bench", "red", 10, 10), ("bench", "blue", 110, 10), ("bench", "green", 210, 10)]
+PERSON = ("person", "green", 110, 200)
 
 CASES = [
     ("single_object", {"include": [want("bench")]}, BENCHES[:1], [PERSON], "0 of 1 bench"),
@@ -87,8 +87,8 @@ CASES = [
     (
         "position",
         {"include": [want("bench"), want("person", position=["below", 0])]},
-        [("bench", "red", 105, 10), PERSON],
-        [("bench", "red", 105, 200), ("person", "green", 100, 20)],
+        [("bench", "red", 114, 10), PERSON],
+        [("bench", "red", 114, 230), ("person", "green", 110, 20)],
         "person not below bench",
     ),
     (

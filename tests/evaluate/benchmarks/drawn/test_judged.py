@@ -106,6 +106,11 @@ def test_the_leaderboards_overall_is_the_mean_of_the_ten_dimensions():
     assert first["mean"] == pytest.approx(0.6097, abs=5e-5)
 
 
+def test_a_point_may_go_without_a_description_as_one_published_does(test_points):
+    (prompt,) = unigenbench.prompts(test_points(("the dog and its hat", {"Grammar - Pronoun Reference": ""})))
+    assert unigenbench.question(prompt).endswith("1. Grammar - Pronoun Reference: (see the prompt)")
+
+
 def test_one_missing_comma_is_put_in(test_points):
     torn = '{"Testpoints": ["Style" "Grammar - Negation"], "Testpoint Description": ["ink", "no boat"]}'
     (prompt,) = unigenbench.prompts(test_points(("a lake", torn)))

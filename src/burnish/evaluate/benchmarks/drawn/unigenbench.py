@@ -71,8 +71,8 @@ def _points(prompt: Prompt, path: Path, number: int) -> list[tuple[str, str]]:
         raise DataError(
             f"{where}: {COLUMN} does not hold Testpoints and their Description ({problem})"
         ) from None
-    lists = isinstance(names, list) and isinstance(meant, list) and len(names) == len(meant) > 0
-    if not lists or not all(isinstance(text, str) and text.strip() for text in [*names, *meant]):
+    texts = isinstance(names, list) and isinstance(meant, list) and len(names) == len(meant) > 0
+    if not texts or not all(isinstance(text, str) for text in [*names, *meant]) or "" in names:
         raise DataError(
             f"{where}: Testpoints and Testpoint Description must be two equally long lists of texts"
         )
@@ -114,7 +114,10 @@ def scorer(asked: Sequence[Prompt], /, judge: str, judge_model: str) -> Scorer:
 
 def question(prompt: Prompt) -> str:
     """The prompt and its numbered test points."""
-    points = [f"{n}. {name}: {meant}" for n, (name, meant) in enumerate(prompt.columns["points"], 1)]
+    points = [
+        f"{n}. {name}: {meant or '(see the prompt)'}"
+        for n, (name, meant) in enumerate(prompt.columns["points"], 1)
+    ]
     return "\n".join([f"Prompt: {prompt.text}", "", "Points:", *points])
 
 
