@@ -2,9 +2,10 @@ import shutil
 
 import numpy as np
 import pytest
+import tiny_detectors
 import torch
-import transformers
 from PIL import Image
+from tiny_detectors import LABELS
 
 from burnish.errors import RewardError
 from burnish.rewards import geneval_models
@@ -17,68 +18,17 @@ from burnish.scenes.preference import FOLDER as CLIP
 from burnish.scenes.renderer import draw
 from burnish.types import Prompt
 
-LABELS = dict(enumerate(["person", "bench", "motorbike", "mouse"]))
 CPU = torch.device("cpu")
-SIZE = {"shortest_edge": 32, "longest_edge": 64}
 
 
 @pytest.fixture(scope="module")
 def yolos(tmp_path_factory) -> str:
-    """A detector of boxes, random, in the hub's folder format."""
-    config = transformers.YolosConfig(
-        hidden_size=16,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        intermediate_size=16,
-        image_size=[32, 32],
-        patch_size=8,
-        num_detection_tokens=6,
-        id2label=LABELS,
-    )
-    return saved(
-        transformers.YolosForObjectDetection, config, transformers.YolosImageProcessor, tmp_path_factory
-    )
+    return tiny_detectors.yolos(tmp_path_factory.mktemp("yolos"))
 
 
 @pytest.fixture(scope="module")
 def mask2former(tmp_path_factory) -> str:
-    """A detector of masks, random, in the hub's folder format."""
-    swin = transformers.SwinConfig(
-        image_size=32,
-        patch_size=4,
-        embed_dim=8,
-        depths=[1, 1, 1, 1],
-        num_heads=[1, 1, 2, 2],
-        window_size=2,
-        out_features=["stage1", "stage2", "stage3", "stage4"],
-    )
-    config = transformers.Mask2FormerConfig(
-        backbone_config=swin,
-        feature_size=32,
-        mask_feature_size=32,
-        hidden_dim=32,
-        encoder_feedforward_dim=16,
-        encoder_layers=1,
-        decoder_layers=2,
-        num_attention_heads=2,
-        dim_feedforward=16,
-        num_queries=6,
-        id2label=LABELS,
-    )
-    kind = transformers.Mask2FormerForUniversalSegmentation
-    return saved(kind, config, transformers.Mask2FormerImageProcessor, tmp_path_factory)
-
-
-def saved(kind, config, processor, tmp_path_factory) -> str:
-    torch.manual_seed(1)
-    folder = tmp_path_factory.mktemp("detectors") / config.model_type
-    model = kind(config)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.normal_(0, 0.3)
-    model.save_pretrained(folder)
-    processor(size=SIZE).save_pretrained(folder)
-    return str(folder)
+    return tiny_detectors.mask2former(tmp_path_factory.mktemp("mask2former"))
 
 
 def pictures(count: int) -> list[np.ndarray]:

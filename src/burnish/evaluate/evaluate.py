@@ -5,6 +5,7 @@ The same prompts and the same noise at every call: two evaluations differ only b
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import numpy as np
 
 from burnish.data.prompts import load_prompts
 from burnish.errors import RunError
-from burnish.recipes.schema import Evaluation
+from burnish.recipes.schema import Evaluation, Model
 from burnish.rewards.reward import RewardSet, Scores, load_rewards
 from burnish.types import Prompt
 
@@ -107,7 +108,14 @@ def summary(chosen: EvaluationSet, scores: Scores) -> dict[str, Any]:
     return fields
 
 
-def open_model(model: str, device: str, *, base: bool = False, hybrid: int | None = None) -> Any:
+def open_model(
+    model: str,
+    device: str,
+    *,
+    base: bool = False,
+    hybrid: int | None = None,
+    changes: Mapping[str, Any] | None = None,
+) -> Any:
     """A policy from a model's folder or bundled name, or from a run (its newest checkpoint).
 
     Args:
@@ -115,11 +123,12 @@ def open_model(model: str, device: str, *, base: bool = False, hybrid: int | Non
         device: as in a recipe.
         base: of a run, the model it started from.
         hybrid: not None: of a run, the model it started from is kept as the reference.
+        changes: fields of the recipe's section `model` that differ.
 
     Raises:
         ModelError, RunError, CheckpointError: it is none of these, or is damaged.
     """
-    from burnish.policies.load import load_policy
+    from burnish.policies.load import kind_of, load_policy
     from burnish.recipes.load import load_recipe
 
     run = Path(model)
@@ -127,9 +136,10 @@ def open_model(model: str, device: str, *, base: bool = False, hybrid: int | Non
         if base or hybrid is not None:
             word = "--base" if base else "--hybrid"
             raise RunError(f"{model} is not a run, so it has no base; leave out {word}")
-        return load_policy(model, device)
+        plain = Model(path=model, kind=kind_of(model))
+        return load_policy(plain.model_copy(update=changes), device)
     recipe = load_recipe(str(run / "recipe.yaml"), [])
-    policy = load_policy(recipe.model, device, recipe.run.seed)
+    policy = load_policy(recipe.model.model_copy(update=changes), device, recipe.run.seed)
     if hybrid is not None:
         if policy.kind == "language":
             raise RunError(f"{model} makes text, and --hybrid is for images; leave it out")

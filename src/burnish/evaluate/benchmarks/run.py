@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from burnish.errors import ModelError, RunError
+from burnish.errors import ModelError
 from burnish.evaluate.benchmarks.benchmark import Benchmark
 from burnish.evaluate.benchmarks.files import load
-from burnish.evaluate.benchmarks.registry import named
+from burnish.evaluate.benchmarks.registry import BENCHMARKS
+from burnish.evaluate.benchmarks.results import absent, chosen, write_json
 from burnish.evaluate.benchmarks.table import tables
 from burnish.evaluate.evaluate import open_model
 from burnish.report.progress import Progress
@@ -60,19 +57,16 @@ def run_benchmark(
     Raises:
         DataError, ModelError, RunError: nothing was written.
     """
-    benchmark = named(name)
+    benchmark = BENCHMARKS[name]
     target = out / f"{name}.json"
-    if target.exists():
-        raise RunError(f"{target} exists already; choose another --out")
+    absent(target)
     prompts = load(benchmark, data, frame)
-    if count is not None and count < len(prompts):
-        chosen = np.random.default_rng(seed).permutation(len(prompts))[:count]
-        prompts = [prompts[i] for i in sorted(chosen)]
+    prompts = [prompts[place] for place in chosen(len(prompts), count, seed)]
     if ask:
         prompts = [replace(prompt, text=f"{prompt.text}\n{ask}") for prompt in prompts]
     policy = open_model(model, device, base=base)
     if policy.kind != "language":
-        raise ModelError(f"{model} makes images; benchmarks ask models that read them")
+        raise ModelError(f"{model} makes images; {name} asks models that read them")
     if max_new_tokens is not None:
         policy.max_tokens = max_new_tokens
     if frame == "resized":
@@ -92,7 +86,7 @@ def run_benchmark(
         **tables(benchmark, judged),
         "rows": judged,
     }
-    _write(target, result)
+    write_json(target, result)
     return result
 
 
@@ -137,16 +131,3 @@ def _resized(policy: Any, prompt: Prompt) -> Prompt:
     side = policy.encoder.images.patch_size
     size = {"resized_width": wide * side, "resized_height": high * side}
     return replace(prompt, columns={**prompt.columns, **size})
-
-
-def _write(target: Path, result: dict[str, Any]) -> None:
-    """The result as JSON, whole or not at all."""
-    part = target.with_suffix(".part")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(
-            json.dumps(result, ensure_ascii=False, indent=1, default=str) + "\n", encoding="utf-8"
-        )
-        os.replace(part, target)
-    except OSError as problem:
-        raise RunError(f"{target} cannot be written ({problem.strerror}); choose another --out") from problem
