@@ -46,15 +46,17 @@ def test_ledger() -> None:
     assert not health.ledger_balances({"issued": 10, "trained": 7, "skipped": 2}).ok
 
 
-def test_hacking_alarm_needs_a_rise_and_a_clear_fall() -> None:
-    start = {"step": 0, "reward": 0.5, "held_out": 0.4, "se": 0.02}
+def test_hacking_alarm_needs_a_clear_rise_and_a_clear_fall() -> None:
+    errors = {"reward_se": 0.03, "se": 0.02}
+    start = {"step": 0, "reward": 0.5, "held_out": 0.4, **errors}
 
     def later(reward: float, held_out: float) -> health.Finding:
-        return health.not_hacking([start, {"step": 9, "reward": reward, "held_out": held_out, "se": 0.02}])
+        return health.not_hacking([start, {"step": 9, "reward": reward, "held_out": held_out, **errors}])
 
     assert health.not_hacking([start]).ok
     assert later(0.7, 0.45).ok
     assert later(0.7, 0.37).ok  # within two standard errors
+    assert later(0.55, 0.30).ok  # the rise may be luck
     assert later(0.4, 0.30).ok  # both fall: bad, but not hacking
     alarm = later(0.7, 0.30)
     assert not alarm.ok

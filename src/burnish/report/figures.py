@@ -17,6 +17,10 @@ _PANELS = {
     "reward_std": "Reward spread (std)",
     "advantage_std": "Advantage spread (std)",
     "ratio_drift": "Ratio drift",
+    "completion_length": "Tokens of an answer",
+    "truncated": "Answers cut off",
+    "engine/kl": "Engine mismatch, KL",
+    "engine/ess": "Engine's effective share",
     "lr": "Learning rate",
 }
 _TRAIN, _RAW = 4, 5

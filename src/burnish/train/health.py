@@ -73,15 +73,16 @@ def ledger_balances(counters: dict[str, int]) -> Finding:
 def not_hacking(history: list[dict[str, float]]) -> Finding:
     """The training reward does not rise while the held-out score falls.
 
-    `history` holds one entry an evaluation: `reward` (training, recent mean) and `held_out`, `se`. The
-    alarm sounds when, against the first entry, the reward is up and the held-out score is down by more
-    than twice its standard error.
+    `history` holds one entry an evaluation: `reward` (training, recent mean) with `reward_se`, and `held_out`
+    with `se`. The alarm sounds when, against the first entry, the reward is up and the held-out score is
+    down, each by more than twice its standard error. `evaluation.held_out` watches with a test instead.
     """
     if len(history) < 2:
         return Finding("no sign of reward hacking", True, "too early to say")
     first, last = history[0], history[-1]
-    fall = first["held_out"] - last["held_out"]
-    ok = not (last["reward"] > first["reward"] and fall > 2 * max(first["se"], last["se"]))
+    rise, fall = last["reward"] - first["reward"], first["held_out"] - last["held_out"]
+    clear = rise > 2 * max(first["reward_se"], last["reward_se"])
+    ok = not (clear and fall > 2 * max(first["se"], last["se"]))
     message = (
         f"training reward {first['reward']:.3f} → {last['reward']:.3f}, "
         f"held-out {first['held_out']:.3f} → {last['held_out']:.3f}"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import statistics
 import time
 from pathlib import Path
 from typing import Any
@@ -252,7 +253,9 @@ class Session:
         recent = [value for value in recent if value is not None]
         if not recent or self.held_out is None:
             return
-        entry = {"step": step, "reward": sum(recent) / len(recent), "held_out": self.held_out}
+        mean = statistics.fmean(recent)
+        error = statistics.stdev(recent) / len(recent) ** 0.5 if len(recent) > 1 else 0.0
+        entry = {"step": step, "reward": mean, "reward_se": error, "held_out": self.held_out}
         self.trainer.history.append({**entry, "se": fields.get(f"{name}/se") or 0.0})
         if not self.watch.names:
             self._record("health", step, **health.not_hacking(self.trainer.history)._asdict())
