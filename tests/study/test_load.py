@@ -29,7 +29,7 @@ def test_the_bundled_ones_ask_what_they_say():
     assert sizes == [[2, 2, 2], [3, 3], [6], "dynamic"]
     assert {recipe_of(chunks, m).train.updates for m in chunks.methods} == {1, 2}
     quick = load_study("quick")
-    assert rollouts(recipe_of(quick, "slas")) == 12 * 12 * 8
+    assert rollouts(recipe_of(quick, "slas")) == 24 * 8 * 12
 
 
 @pytest.mark.parametrize(
