@@ -5,8 +5,7 @@ Axes: S worlds, P prompts, K outcomes, G rollouts of a group, B = P·G, D parame
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -17,7 +16,7 @@ from burnish.study.exact.shaping import Advantage, over_batches
 from burnish.study.exact.world import World, cosine, gradient, policy, progress, pull, shared
 
 PARAMETERS, GROUP, STEPS = 48, 8, 30
-LENGTHS = (0.5, 1.0, 2.0, 3.0, 4.0, 6.0)
+LENGTHS = (1.0, 2.0, 3.0, 4.0, 6.0)
 """Step lengths that every method is tuned over; a clean policy moves logits by about a tenth of one a step."""
 
 
@@ -95,16 +94,10 @@ def climb(setting: Setting, advantage: Advantage, length_S: Tensor, *keys: str |
 
 def tune(setting: Setting, advantage: Advantage, *keys: str | int) -> float:
     """The length of `LENGTHS` with the best mean progress at the end, over these worlds."""
-    world, scorer = setting.world, setting.scorer
-    many = len(LENGTHS)
+    many, scorer = len(LENGTHS), setting.scorer
     wide = Setting(
-        World(*(each.repeat(many, 1, 1, *[1] * (each.ndim - 3)) for each in _tensors(world))),
-        Scorer(**{**vars(scorer), "table_SPK": scorer.table_SPK.repeat(many, 1, 1)}),
+        setting.world.repeated(many), replace(scorer, table_SPK=scorer.table_SPK.repeat(many, 1, 1))
     )
-    lengths = torch.tensor(LENGTHS, dtype=torch.float64).repeat_interleave(len(world.base_SPK))
+    lengths = torch.tensor(LENGTHS, dtype=torch.float64).repeat_interleave(len(setting.world.base_SPK))
     ends = climb(wide, advantage, lengths, *keys)[:, -1].view(many, -1).mean(1)
     return LENGTHS[int(ends.argmax())]
-
-
-def _tensors(world: World) -> Sequence[Tensor]:
-    return world.feature_SPKD, world.base_SPK, world.truth_SPK

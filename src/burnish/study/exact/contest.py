@@ -18,7 +18,7 @@ from burnish.study.analysis import Mean, holm, mean_of, paired
 from burnish.study.exact.climb import GROUP, Setting, alignment, batch, climb, draw, groups, tune
 from burnish.study.exact.regimes import PROMPTS, Regime
 from burnish.study.exact.rule import choose, noise_variance
-from burnish.study.exact.shaping import METHODS, POWERS, Advantage, shrunk
+from burnish.study.exact.shaping import METHODS, PARTS, POWERS, Advantage, shrunk
 
 SHORT = 0.25
 """Step length of the short budget: the same for all, a path on which direction is everything."""
@@ -73,10 +73,11 @@ def contest(regime: Regime, worlds: int, tuning: int) -> Contest:
     noise = float(noise_variance(first.flatten(), second.flatten()))
     entrants = {**METHODS, "shrunk": partial(shrunk, noise=noise)}
     values: dict[str, dict[str, list[float]]] = {measure: {} for measure in MEASURES}
+    for name, advantage in {**entrants, **PARTS}.items():
+        values["cosine"][name] = alignment(test, advantage, "test").tolist()
     lengths = {}
     for name, advantage in entrants.items():
         lengths[name] = tune(trial, advantage, "tune")
-        values["cosine"][name] = alignment(test, advantage, "test").tolist()
         for measure, length in (("short", SHORT), ("tuned", lengths[name])):
             steps = torch.full((worlds,), length, dtype=torch.float64)
             values[measure][name] = climb(test, advantage, steps, "test")[:, -1].tolist()

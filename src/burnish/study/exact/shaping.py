@@ -60,15 +60,16 @@ def shrunk(reward_B: Tensor, group_B: Tensor, *, noise: float) -> Tensor:
     return centred(reward_B, group_B) * (1 - noise / spread_B.clamp(min=1e-12)).clamp(min=0)
 
 
-METHODS: dict[str, Advantage] = {
-    "grpo": advantages.grpo,
-    **POWERS,
+METHODS: dict[str, Advantage] = {"grpo": advantages.grpo, **POWERS}
+"""What is trained with in the regimes, besides `shrunk`, which needs to know the noise."""
+
+PARTS: dict[str, Advantage] = {
     "slas 1, between": partial(between, gamma=1.0),
     "slas 1, within": partial(within, gamma=1.0),
     "slas 1, recentred": partial(recentred, gamma=1.0),
     "reinforce_pp": advantages.reinforce_pp,
 }
-"""What the regimes compare, besides `shrunk`, which needs to know the noise."""
+"""Of which single updates are looked at."""
 
 
 def over_batches(advantage: Advantage, reward_SB: Tensor, group_B: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """Softmax policies over a few outcomes: every expectation is a sum, every gradient exact.
 
-Axes: S worlds (one a seed), P prompts, K outcomes of a prompt, D parameters.
+Axes: S worlds (one a seed), P prompts, K outcomes of a prompt, N = P·K, D parameters.
 
 The logits are base + feature · θ. With one parameter an outcome (`tabular`) prompts do not touch each other,
 and the relative size of their advantages is no more than a learning rate for each. With fewer parameters than
@@ -20,33 +20,44 @@ class World:
     """S policies over the same number of prompts and outcomes, and what the outcomes are truly worth.
 
     Attributes:
-        feature_SPKD: how a parameter moves a logit.
+        feature_ND: how a parameter moves a logit, one set of rows for all worlds.
+        row_SN: which row is whose: a permutation for each world, so that their networks differ.
         base_SPK: logits at θ = 0.
         truth_SPK: true reward of each outcome.
     """
 
-    feature_SPKD: Tensor
+    feature_ND: Tensor
+    row_SN: Tensor
     base_SPK: Tensor
     truth_SPK: Tensor
 
     def start(self) -> Tensor:
         """θ = 0, [S, D]."""
-        return self.feature_SPKD.new_zeros(len(self.base_SPK), self.feature_SPKD.shape[-1])
+        return self.feature_ND.new_zeros(len(self.base_SPK), self.feature_ND.shape[-1])
+
+    def repeated(self, times: int) -> World:
+        """The same worlds so many times over, [times · S]."""
+        row, base, truth = self.row_SN, self.base_SPK, self.truth_SPK
+        return World(
+            self.feature_ND, row.repeat(times, 1), base.repeat(times, 1, 1), truth.repeat(times, 1, 1)
+        )
 
 
 def tabular(base_SPK: Tensor, truth_SPK: Tensor) -> World:
     """A parameter for each outcome of each prompt."""
     worlds, prompts, outcomes = base_SPK.shape
     size = prompts * outcomes
-    eye = torch.eye(size, dtype=base_SPK.dtype).view(prompts, outcomes, size)
-    return World(eye.expand(worlds, -1, -1, -1), base_SPK, truth_SPK)
+    eye = torch.eye(size, dtype=base_SPK.dtype)
+    return World(eye, torch.arange(size).repeat(worlds, 1), base_SPK, truth_SPK)
 
 
 def shared(base_SPK: Tensor, truth_SPK: Tensor, parameters: int, generator: torch.Generator) -> World:
     """`parameters` parameters, seen through random features of expected squared length 1."""
-    shape = (*base_SPK.shape, parameters)
-    feature = torch.randn(shape, generator=generator, dtype=base_SPK.dtype) / parameters**0.5
-    return World(feature, base_SPK, truth_SPK)
+    worlds, prompts, outcomes = base_SPK.shape
+    size, dtype = prompts * outcomes, base_SPK.dtype
+    feature_ND = torch.randn(size, parameters, generator=generator, dtype=dtype) / parameters**0.5
+    row_SN = torch.rand(worlds, size, generator=generator).argsort(1)
+    return World(feature_ND, row_SN, base_SPK, truth_SPK)
 
 
 def policy(world: World, theta_SD: Tensor) -> Tensor:
@@ -56,9 +67,7 @@ def policy(world: World, theta_SD: Tensor) -> Tensor:
 
 def moved(world: World, theta_SD: Tensor) -> Tensor:
     """Change of the logits by θ, [S, P, K]."""
-    worlds, prompts, outcomes, size = world.feature_SPKD.shape
-    flat = world.feature_SPKD.reshape(worlds, prompts * outcomes, size)
-    return torch.bmm(flat, theta_SD[:, :, None]).view(worlds, prompts, outcomes)
+    return (theta_SD @ world.feature_ND.T).gather(1, world.row_SN).view_as(world.base_SPK)
 
 
 def objective(world: World, policy_SPK: Tensor) -> Tensor:
@@ -81,7 +90,8 @@ def true_advantage(world: World, policy_SPK: Tensor) -> Tensor:
 def pull(world: World, policy_SPK: Tensor, credit_SPK: Tensor) -> Tensor:
     """Σ credit · ∇θ log π over prompts and outcomes, [S, D]: what credit for outcomes does to θ."""
     logit_SPK = credit_SPK - credit_SPK.sum(-1, keepdim=True) * policy_SPK
-    return torch.einsum("sn,snd->sd", logit_SPK.flatten(1), world.feature_SPKD.flatten(1, 2))
+    logit_SN = logit_SPK.flatten(1)
+    return torch.zeros_like(logit_SN).scatter(1, world.row_SN, logit_SN) @ world.feature_ND
 
 
 def gradient(world: World, policy_SPK: Tensor) -> Tensor:
@@ -91,8 +101,9 @@ def gradient(world: World, policy_SPK: Tensor) -> Tensor:
 
 def fisher(world: World, policy_SPK: Tensor, weight_SPK: Tensor) -> Tensor:
     """Mean over prompts of Σ_k π · weight · ∇log π ∇log πᵀ, [S, D, D]; weight 1 is Fisher's matrix."""
-    mean = torch.einsum("spk,spkd->spd", policy_SPK, world.feature_SPKD)
-    score = (world.feature_SPKD - mean[:, :, None]).flatten(1, 2)
+    feature_SPKD = world.feature_ND[world.row_SN].view(*policy_SPK.shape, -1)
+    mean_SPD = torch.einsum("spk,spkd->spd", policy_SPK, feature_SPKD)
+    score = (feature_SPKD - mean_SPD[:, :, None]).flatten(1, 2)
     measure = (policy_SPK * weight_SPK).flatten(1) / policy_SPK.shape[1]
     return torch.einsum("sn,snd,sne->sde", measure, score, score)
 
