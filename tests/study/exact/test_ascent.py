@@ -81,7 +81,7 @@ def test_a_softmax_moved_by_the_shaped_advantage_takes_the_softmax_step(seed: in
 
 
 def test_dividing_by_the_prompts_std_is_ascent_under_its_metric():
-    """For a uniform policy whose outcomes are each drawn once, that is `grpo` of the core, over two prompts."""
+    """For a uniform policy whose outcomes are each drawn once, it is `grpo` of the core, over two prompts."""
     policy = torch.full((2, 4), 0.25, dtype=torch.float64)
     reward = torch.tensor([[0.0, 1.0, 2.0, 5.0], [0.0, 0.01, 0.0, 0.03]], dtype=torch.float64)
     advantage = reward - reward.mean(-1, keepdim=True)

@@ -13,25 +13,28 @@ from burnish.study.findings import level
 
 def direction(found: Results) -> list[str]:
     """Is SLAS's advantage the steepest ascent that it is said to be?"""
-    half, two, binary = (_direction(found, *key) for key in ((0.5, "normal"), (2.0, "normal"), (2.0, "0 or 1")))
+    half, two, binary = (
+        _direction(found, *key) for key in ((0.5, "normal"), (2.0, "normal"), (2.0, "0 or 1"))
+    )
     worst = min(each.solver for each in found.directions)
     return [
-        f"**Yes, with one λ more.** As probabilities sum to 1, the solution is π·(A − λ)/w, not π·A/w. A numerical "
-        f"solver agrees with it (lowest cosine {worst:.6f}).",
+        "**Yes, with one λ more.** As probabilities sum to 1, the solution is π·(A − λ)/w, not π·A/w. A "
+        f"numerical solver agrees with it (lowest cosine {worst:.6f}).",
         f"The λ matters little at small γ: π·A/w has cosine {half.paper:.3f} with the solution at γ = ½ and "
         f"{two.paper:.3f} at γ = 2. A softmax puts most of it right by itself: {half.softmax:.3f} and "
-        f"{two.softmax:.3f} for a natural step on the shaped advantage. An ordinary gradient step is further off "
-        f"at every γ ({_direction(found, 0.0, 'normal').plain:.3f} already at γ = 0), because it counts π twice.",
+        f"{two.softmax:.3f} for a natural step on the shaped advantage. An ordinary gradient step is "
+        f"further off at every γ ({_direction(found, 0.0, 'normal').plain:.3f} already at γ = 0), because "
+        "it counts π twice.",
         f"The solution is not kinder to good outcomes: at γ = 2, outcomes holding {two.against:.0%} of the "
         "probability are moved against the sign of their own advantage.",
-        f"**With rewards of 0 or 1 γ changes nothing within a prompt** (natural step: cosine {binary.softmax:.3f} "
-        f"with the linear direction, gain {binary.gain:.3f}): two values leave one direction. There γ can only "
-        "weigh prompts against each other.",
-        f"**When advantages are exact, γ > 0 costs.** At an equal trust region the step gains {half.gain:.1%} of "
-        f"the linear one at γ = ½ and {two.gain:.1%} at γ = 2 (one prompt), "
-        f"{_shared(found, 'metric, γ = 0.5')} and {_shared(found, 'metric, γ = 2')} on shared parameters. That is "
-        "so by construction: the linear direction is the best one for the KL. What γ > 0 can win must come from "
-        "noise.",
+        "**With rewards of 0 or 1 γ changes nothing within a prompt** (natural step: cosine "
+        f"{binary.softmax:.3f} with the linear direction, gain {binary.gain:.3f}): two values leave one "
+        "direction. There γ can only weigh prompts against each other.",
+        "**When advantages are exact, γ > 0 costs.** At an equal trust region the step gains "
+        f"{half.gain:.1%} of the linear one at γ = ½ and {two.gain:.1%} at γ = 2 (one prompt), "
+        f"{_shared(found, 'metric, γ = 0.5')} and {_shared(found, 'metric, γ = 2')} on shared parameters. "
+        "That is so by construction: the linear direction is the best one for the KL. What γ > 0 can win "
+        "must come from noise.",
     ]
 
 
@@ -40,37 +43,41 @@ def trust(found: Results) -> list[str]:
     shares = {each.name: each.share_P for each in found.regions}
     even, linear, half = shares["prompt std (grpo)"], shares["γ = 0"], shares["γ = 0.5"]
     return [
-        "Dividing by the prompt's std is steepest ascent too, under w = std: distance is *cheap* where rewards "
-        f"hardly differ. Every prompt then gets the same trust region ({even[0]:.0%} of the budget each of four), "
-        "whatever there is to gain.",
-        f"Without it, a prompt's share goes with its variance: {linear[-1]:.0%} for std 1 and {linear[0]:.3%} for "
-        f"std 0.01. SLAS goes further the same way, with std to the power 2 + 2γ: {half[-1]:.0%} and "
-        f"{half[0]:.5%} at γ = ½. Prompt std acts as γ = −1 between prompts.",
-        "With a parameter of its own for every outcome this is a learning rate for each prompt and no more. It "
-        "becomes a question of direction where prompts share parameters, as below.",
+        "Dividing by the prompt's std is steepest ascent too, under w = std: distance is *cheap* where "
+        f"rewards hardly differ. Every prompt then gets the same trust region ({even[0]:.0%} of the budget "
+        "each of four), whatever there is to gain.",
+        f"Without it, a prompt's share goes with its variance: {linear[-1]:.0%} for std 1 and "
+        f"{linear[0]:.3%} for std 0.01. SLAS goes further the same way, with std to the power 2 + 2γ: "
+        f"{half[-1]:.0%} and {half[0]:.5%} at γ = ½. Prompt std acts as γ = −1 between prompts.",
+        "With a parameter of its own for every outcome this is a learning rate for each prompt and no "
+        "more. It becomes a question of direction where prompts share parameters, as below.",
     ]
 
 
 def miscalibration(found: Results) -> list[str]:
     """Does the prompt-level std amplify groups of tiny variance?"""
     tiny = {name: _reading(found, name, 0.02) for name in ("grpo", "linear", "slas ½")}
-    some = {name: _reading(found, name, AT_NOISE) for name in ("grpo", "linear", "slas ½", "slas 2", "shrunk")}
+    some = {
+        name: _reading(found, name, AT_NOISE) for name in ("grpo", "linear", "slas ½", "slas 2", "shrunk")
+    }
     most = {name: _reading(found, name, 1.0) for name in ("grpo", "linear", "slas ½")}
     large = {n: _reading(found, n, AT_NOISE, 24).cosine for n in ("grpo", "linear")}
     return [
-        "**Yes, and it can be seen directly.** Half of the prompts have nothing to learn. With noise of 2 % of the "
-        f"signal, prompt std gives them {tiny['grpo'].share.mean:.1%} of the squared advantage; the batch's std "
-        f"{tiny['linear'].share.mean:.2%}. Noise is scaled up to a full signal, however small it is.",
+        "**Yes, and it can be seen directly.** Half of the prompts have nothing to learn. With noise of 2 "
+        f"% of the signal, prompt std gives them {tiny['grpo'].share.mean:.1%} of the squared advantage; "
+        f"the batch's std {tiny['linear'].share.mean:.2%}. Noise is scaled up to a full signal, however "
+        "small it is.",
         f"The gradient pays for it: cosine to the true gradient {level(tiny['grpo'].cosine)} against "
         f"{level(tiny['linear'].cosine)} at 2 % noise, {level(some['grpo'].cosine)} against "
         f"{level(some['linear'].cosine)} at {AT_NOISE:.0%}, {level(most['grpo'].cosine)} against "
         f"{level(most['linear'].cosine)} at 100 %.",
-        f"Larger groups do not mend it: {level(large['grpo'])} against {level(large['linear'])} with 24 rollouts.",
-        f"γ > 0 lowers the share further ({some['linear'].share.mean:.1%} → {some['slas ½'].share.mean:.1%} at "
-        f"γ = ½, noise {AT_NOISE:.0%}), but the gradient is not better for it: {level(some['slas ½'].cosine)} at "
-        f"γ = ½ and {level(some['slas 2'].cosine)} at γ = 2, as large advantages are distorted as well. Shrinking "
-        f"every group by its share of measured noise does both: {some['shrunk'].share.mean:.1%} and "
-        f"{level(some['shrunk'].cosine)}.",
+        f"Larger groups do not mend it: {level(large['grpo'])} against {level(large['linear'])} with 24 "
+        "rollouts.",
+        f"γ > 0 lowers the share further ({some['linear'].share.mean:.1%} → {some['slas ½'].share.mean:.1%} "
+        f"at γ = ½, noise {AT_NOISE:.0%}), but the gradient is not better for it: "
+        f"{level(some['slas ½'].cosine)} at γ = ½ and {level(some['slas 2'].cosine)} at γ = 2, as large "
+        "advantages are distorted as well. Shrinking every group by its share of measured noise does both: "
+        f"{some['shrunk'].share.mean:.1%} and {level(some['shrunk'].cosine)}.",
     ]
 
 
@@ -78,13 +85,16 @@ def regimes(found: Results) -> list[str]:
     """Where super-linear shaping helps, where it hurts, and where prompt std is right after all."""
     return [
         f"**SLAS (γ = ½) against DanceGRPO's prompt std**, short budget: {_split(found, 'slas ½', 'grpo')}",
-        f"**Against γ = 0**, which is `batch_std`, `dr_grpo` and `rloo` alike: {_split(found, 'slas ½', 'linear')} "
-        "So most of SLAS's lead over prompt std comes from dropping it, not from γ.",
+        "**Against γ = 0**, which is `batch_std`, `dr_grpo` and `rloo` alike: "
+        f"{_split(found, 'slas ½', 'linear')} So most of SLAS's lead over prompt std comes from dropping "
+        "it, not from γ.",
         f"At γ = 2: {_split(found, 'slas 2', 'linear')}",
-        "**Prompt std against γ = 0**: " + _split(found, "grpo", "linear") + " It is right where spread tells of "
+        "**Prompt std against γ = 0**: "
+        + _split(found, "grpo", "linear")
+        + " It is right where spread tells of "
         "noise or of units rather than of signal: dividing by it then *is* calibration.",
-        "**Bias**: a fixed taste or an exploit is amplified by γ like any other large reward "
-        f"(exploit, γ = ½: {_short(found, 'exploit', 'slas ½')}; γ = 2: {_short(found, 'exploit', 'slas 2')}).",
+        "**Bias**: a fixed taste or an exploit is amplified by γ like any other large reward (exploit, γ = "
+        f"½: {_short(found, 'exploit', 'slas ½')}; γ = 2: {_short(found, 'exploit', 'slas 2')}).",
         "**Long runs at tuned step lengths** tell methods apart much less. Against γ = 0, "
         + _split(found, "slas ½", "linear", "tuned", label="γ = ½: ")
         + " "
@@ -99,13 +109,15 @@ def clamps(found: Results) -> list[str]:
     late, grpo = _clamp(found, "slas 1, power first"), _clamp(found, "grpo")
     return [
         f"Prompt std bounds itself: a group of G holds no |A| above (G − 1)/√G, {bound(8):.2f} for 8 and "
-        f"{bound(12):.2f} for 12. **The clamp at ±{LARGEST:g} of DanceGRPO's recipe does nothing** below a group "
-        f"of {_first_clamped()}, and outliers hurt grpo least ({level(grpo.cosine[0])}).",
+        f"{bound(12):.2f} for 12. **The clamp at ±{LARGEST:g} of DanceGRPO's recipe does nothing** below a "
+        f"group of {_first_clamped()}, and outliers hurt grpo least ({level(grpo.cosine[0])}).",
         f"SLAS needs it: with 3 % of outliers the cosine goes from {level(half.cosine[0])} to "
-        f"{level(half.cosine[1])} at γ = ½ and from {level(one.cosine[0])} to {level(one.cosine[1])} at γ = 1.",
-        f"The clamp is also all that tells SLAS's two orders apart. Scale first lets it bite; power first hides "
-        f"outliers in the scale it divides by ({level(late.cosine[1])} at γ = 1, clamped). That speaks for the "
-        "default, `scale_first` with a clamp. Where large rewards are real, the clamp costs: see `rare, noise 1`.",
+        f"{level(half.cosine[1])} at γ = ½ and from {level(one.cosine[0])} to {level(one.cosine[1])} at γ = "
+        "1.",
+        "The clamp is also all that tells SLAS's two orders apart. Scale first lets it bite; power first "
+        f"hides outliers in the scale it divides by ({level(late.cosine[1])} at γ = 1, clamped). That "
+        "speaks for the default, `scale_first` with a clamp. Where large rewards are real, the clamp "
+        "costs: see `rare, noise 1`.",
     ]
 
 
@@ -117,24 +129,26 @@ def gammas(found: Results) -> list[str]:
     rule = [found.verdicts["short", "linear"][c.regime.name, "rule over γ"] for c in found.contests]
     wide = [found.verdicts["short", "linear"][c.regime.name, "rule over γ, grpo"] for c in found.contests]
     return [
-        "The advantage should follow E[A | d], the expected true advantage of an observed reward d. For a normal "
-        f"signal in normal noise that is linear, **so noise alone justifies no γ** (best γ {abs(normal):.2f} with as much "
-        "noise as signal). γ > 0 is right where the signal has heavier tails than the noise: half of the prompts "
-        f"dead {dead:.2f}, one outcome in eight of value {rare:.2f}. Heavy-tailed noise turns it round: {heavy:.2f} "
-        "for a normal signal; the best power is below linear, which SLAS does not offer and a clamp imitates.",
-        "**The rule**: score a few batches twice and take the γ whose advantages agree best with the centred "
-        f"rewards of the other scoring (`choose` in `rule.py`). Against γ = 0 on the short budget it is better in "
-        f"{sum(v.sign > 0 for v in rule)} regimes and worse in {sum(v.sign < 0 for v in rule)} of {len(rule)} "
-        f"(few alive: {_short(found, 'few alive', 'rule over γ')}; rare, noise 1: "
-        f"{_short(found, 'rare, noise 1', 'rule over γ')}). Every fixed γ > 0 is worse somewhere; the rule takes "
-        "γ = 0 there.",
+        "The advantage should follow E[A | d], the expected true advantage of an observed reward d. For a "
+        "normal signal in normal noise that is linear, **so noise alone justifies no γ** (best γ "
+        f"{abs(normal):.2f} with as much noise as signal). γ > 0 is right where the signal has heavier "
+        f"tails than the noise: half of the prompts dead {dead:.2f}, one outcome in eight of value "
+        f"{rare:.2f}. Heavy-tailed noise turns it round: {heavy:.2f} for a normal signal; the best power is "
+        "below linear, which SLAS does not offer and a clamp imitates.",
+        "**The rule**: score a few batches twice and take the γ whose advantages agree best with the "
+        "centred rewards of the other scoring (`choose` in `rule.py`). Against γ = 0 on the short budget "
+        f"it is better in {sum(v.sign > 0 for v in rule)} regimes and worse in "
+        f"{sum(v.sign < 0 for v in rule)} of {len(rule)} (few alive: "
+        f"{_short(found, 'few alive', 'rule over γ')}; rare, noise 1: "
+        f"{_short(found, 'rare, noise 1', 'rule over γ')}). Every fixed γ > 0 is worse somewhere; the rule "
+        "takes γ = 0 there.",
         f"With grpo among its candidates it is better in {sum(v.sign > 0 for v in wide)} and worse in "
         f"{sum(v.sign < 0 for v in wide)}: it finds unequal noise and outliers by itself "
         f"(outliers: {_short(found, 'outliers', 'rule over γ, grpo')}).",
-        "What it cannot see is what both scorings share: in `mixed units`, `taste` and `exploit` it reports no "
-        "noise and takes γ = 0.",
-        f"Shrinkage (`shrunk`) needs σ² and no γ. {_split(found, 'shrunk', 'linear')} It assumes one normal noise "
-        "for all prompts, and breaks where that is wrong.",
+        "What it cannot see is what both scorings share: in `mixed units`, `taste` and `exploit` it "
+        "reports no noise and takes γ = 0.",
+        f"Shrinkage (`shrunk`) needs σ² and no γ. {_split(found, 'shrunk', 'linear')} It assumes one normal "
+        "noise for all prompts, and breaks where that is wrong.",
     ]
 
 

@@ -21,7 +21,7 @@ def power_metric(advantage_PK: Tensor, gamma: float) -> Tensor:
 
 
 def prompt_metric(policy_PK: Tensor, advantage_PK: Tensor) -> Tensor:
-    """1/w = 1/std of the prompt: the metric under which dividing by the prompt's std is steepest ascent, [P, K].
+    """1/w = 1/std of the prompt: under this metric dividing by the std is steepest ascent, [P, K].
 
     Spread counts *against* a prompt here; where rewards hardly differ, the policy is free to move.
     """

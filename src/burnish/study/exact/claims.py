@@ -54,7 +54,7 @@ class Direction:
 
 
 def directions(policies: int, solved: int, outcomes: int = 8) -> list[Direction]:
-    """Every γ on every kind of reward, on random policies; the first `solved` of them are solved numerically."""
+    """Every γ on every kind of reward, on random policies; the first `solved` also go to the solver."""
     found = []
     for reward in REWARDS:
         problems = [_problem(reward, outcomes, number) for number in range(policies)]
@@ -116,8 +116,8 @@ def regions(outcomes: int = 8) -> list[Region]:
 def shared_gains(worlds: int) -> dict[str, list[float]]:
     """First-order gain at equal KL on shared parameters, over that of the natural gradient, [worlds] each.
 
-    Credit is exact. `metric` rows solve the weighted problem in θ, F_w⁺∇J; `gradient` rows are what a gradient
-    step on the shaped advantage does.
+    Credit is exact. `metric` rows solve the weighted problem in θ, F_w⁺∇J; `gradient` rows are gradient steps
+    on the shaped advantage.
     """
     world = draw(REGIMES[0], worlds, "claims").world
     now = policy(world, world.start())

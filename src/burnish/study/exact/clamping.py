@@ -1,4 +1,4 @@
-"""Outliers and the clamp: advantages limited to ±5, and the two orders of SLAS, which only a clamp can tell apart.
+"""Outliers and the clamp: advantages limited to ±5, and the orders of SLAS, which only a clamp tells apart.
 
 Without a clamp the orders differ by one factor a batch, which a step of given length does not see.
 """
@@ -31,7 +31,7 @@ METHODS: dict[str, Advantage] = {
 
 @dataclass(frozen=True)
 class Clamped:
-    """One method in one regime, free and clamped: cosine of one update and true progress of the short budget."""
+    """One method in one regime, free and clamped: cosine of one update, true progress of the short budget."""
 
     regime: str
     method: str

@@ -38,7 +38,7 @@ class Contest:
     Attributes:
         regime: which.
         noise: variance of one scoring, as two scorings show it.
-        values: measure -> method -> one number a world: the cosine of one update, or true progress at the end.
+        values: measure -> method -> one number a world: cosine of one update, or true progress at the end.
         lengths: the tuned step length of each method.
         picks: rule -> method -> how many worlds it chose it for.
     """
@@ -101,9 +101,7 @@ def scored_twice(setting: Setting) -> tuple[Tensor, Tensor]:
     return torch.cat(firsts, 1), torch.cat(seconds, 1)
 
 
-def verdicts(
-    contests: Sequence[Contest], measure: str, baseline: str
-) -> Mapping[tuple[str, str], Verdict]:
+def verdicts(contests: Sequence[Contest], measure: str, baseline: str) -> Mapping[tuple[str, str], Verdict]:
     """(regime, method) -> verdict, corrected by Holm over all regimes and methods of this table."""
     cells = [
         (each.regime.name, method, each.values[measure])

@@ -82,16 +82,16 @@ def halves(found: Results) -> Table:
     """SLAS at γ = 1 taken apart: cosine against linear."""
     names = ("slas 1", "slas 1, between", "slas 1, within", "slas 1, recentred", "reinforce_pp")
     table = found.verdicts["cosine", "linear"]
-    rows = [[c.regime.name] + [_verdict(table[c.regime.name, name]) for name in names] for c in found.contests]
+    rows = [
+        [c.regime.name] + [_verdict(table[c.regime.name, name]) for name in names] for c in found.contests
+    ]
     return Table(["regime", *names], rows)
 
 
 def clamps(found: Results) -> Table:
     """The clamp at ±5, for both orders of SLAS."""
     columns = ["regime", "advantage", "cosine", "clamped", "progress", "clamped"]
-    rows = [
-        [c.regime, c.method, *(level(mean) for mean in (*c.cosine, *c.short))] for c in found.clampings
-    ]
+    rows = [[c.regime, c.method, *(level(mean) for mean in (*c.cosine, *c.short))] for c in found.clampings]
     return Table(columns, rows, names=2)
 
 
@@ -107,7 +107,14 @@ def rules(found: Results) -> Table:
             chosen = ", ".join(f"{name} {count}" for name, count in picks.items() if count)
             row += [chosen, _verdict(found.verdicts["short", "linear"][each.regime.name, rule])]
         rows.append([*row, f"{best} ({powers[best] - powers['linear']:+.3f})".replace("-", "−")])
-    columns = ["regime", "rule over γ chose", "− linear", "rule over γ, grpo chose", "− linear", "best fixed γ"]
+    columns = [
+        "regime",
+        "rule over γ chose",
+        "− linear",
+        "rule over γ, grpo chose",
+        "− linear",
+        "best fixed γ",
+    ]
     return Table(columns, rows, names=2)
 
 

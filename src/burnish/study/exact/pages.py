@@ -23,14 +23,15 @@ from burnish.study.tables import Table
 
 TITLE = "Does the theory of SLAS hold where everything can be computed?"
 DIRECTIONS = (
-    "Means over random policies of eight outcomes. *solver*: lowest cosine of the closed form with SLSQP's solution; "
-    "*π·A/w*, *natural step*, *gradient step*: cosine with the solution; *gain*: first order, at equal Σ(δπ)²/π, over "
-    "the linear direction's."
+    "Means over random policies of eight outcomes. *solver*: lowest cosine of the closed form with SLSQP's "
+    "solution; *π·A/w*, *natural step*, *gradient step*: cosine with the solution; *gain*: first order, at "
+    "equal Σ(δπ)²/π, over the linear direction's."
 )
-SHARES = "Share of squared advantage given to the prompts without signal · cosine of one batch to the true gradient."
+SHARES = "Share of squared advantage in prompts without signal · cosine of one batch to the true gradient."
 HALVES = (
-    "Cosine of one update, minus linear's. *between* keeps each group's shape and weighs groups by std^γ; *within* "
-    "keeps the groups' weights and bends the shape; *recentred* takes the mean of the shaped values off again."
+    "Cosine of one update, minus linear's. *between* keeps each group's shape and weighs groups by std^γ; "
+    "*within* keeps the groups' weights and bends the shape; *recentred* takes the mean of the shaped "
+    "values off again."
 )
 RULES = "Worlds for which each advantage was chosen; true progress of the short budget, minus linear's."
 
@@ -96,8 +97,9 @@ def setting(found: Results) -> list[tuple[str, str]]:
     return [
         (
             "worlds",
-            f"{found.worlds} a regime, each a policy of {PROMPTS} prompts × {OUTCOMES} outcomes on {PARAMETERS} shared "
-            f"parameters (random features); {4 * found.worlds} for directions and miscalibration",
+            f"{found.worlds} a regime, each a policy of {PROMPTS} prompts × {OUTCOMES} outcomes on "
+            f"{PARAMETERS} shared parameters (random features); {4 * found.worlds} for directions and "
+            "miscalibration",
         ),
         ("batch", f"{PROMPTS} prompts × {GROUP} rollouts, outcomes drawn from the policy"),
         (
@@ -108,8 +110,11 @@ def setting(found: Results) -> list[tuple[str, str]]:
         ),
         ("progress", "exact J of the true reward: 0 at the start, 1 for the best outcome of every prompt"),
         ("linear", "batch_std = dr_grpo = rloo = slas at γ = 0: one direction, and lengths are equal here"),
-        ("tests", "paired over worlds, the same draws for all; ± one standard error; * and bold: p < 0.05 "
-        "after Holm over all regimes and methods of a table"),
+        (
+            "tests",
+            "paired over worlds, the same draws for all; ± one standard error; * and bold: p < 0.05 "
+            "after Holm over all regimes and methods of a table",
+        ),
         ("rule", f"{BATCHES} batches at the start, scored twice; one choice for the whole run"),
         ("burnish", __version__),
     ]
@@ -133,7 +138,8 @@ def markdown(found: Results, command: str) -> str:
 def html(found: Results, command: str) -> str:
     """The text of `index.html`."""
     kicker = '<p class="kicker">burnish study · theory</p>'
-    head = f"<header>{kicker}<h1>{escape(TITLE)}</h1>{facts_of(setting(found))}<pre>{escape(command)}</pre></header>"
+    heading = f"{kicker}<h1>{escape(TITLE)}</h1>"
+    head = f"<header>{heading}{facts_of(setting(found))}<pre>{escape(command)}</pre></header>"
     parts = [
         (escape(section.title), f"part-{number}", _content(section))
         for number, section in enumerate(sections(found))

@@ -40,7 +40,9 @@ class Scorer:
             value = (torch.rand(shape, generator=generator, dtype=dtype) < value).to(dtype)
         value = value + self.noise_P[:, None] * torch.randn(shape, generator=generator, dtype=dtype)
         hit = torch.rand(shape, generator=generator, dtype=dtype)
-        sign = (hit < self.outliers / 2).to(dtype) - ((hit >= self.outliers / 2) & (hit < self.outliers)).to(dtype)
+        sign = (hit < self.outliers / 2).to(dtype) - ((hit >= self.outliers / 2) & (hit < self.outliers)).to(
+            dtype
+        )
         return value + self.outlier * sign
 
 
@@ -96,7 +98,7 @@ def _rare(noise: float) -> Callable[[int, torch.Generator], Made]:
 
 
 def _binary(low: float, high: float, flips: float) -> Callable[[int, torch.Generator], Made]:
-    """Three outcomes of a prompt succeed, with a chance from `low` to `high` over prompts; labels may flip."""
+    """Three outcomes of a prompt succeed, with a chance of `low` to `high` over prompts; labels may flip."""
 
     def make(worlds: int, generator: torch.Generator) -> Made:
         base = _normal(worlds, generator)
@@ -144,7 +146,9 @@ REGIMES = (
     Regime("noise 2", "twice as much noise as signal", _graded(_ONE, 2 * _ONE)),
     half_dead(0.5),
     Regime("few alive", "2 of 16 prompts have a signal; noise ½", _graded(_alive(2), 0.5 * _ONE)),
-    Regime("mixed signal", "signal from 0.05 to 2 by prompt; noise ½", _graded(_steps(0.05, 2.0), 0.5 * _ONE)),
+    Regime(
+        "mixed signal", "signal from 0.05 to 2 by prompt; noise ½", _graded(_steps(0.05, 2.0), 0.5 * _ONE)
+    ),
     Regime("mixed noise", "noise from 0.05 to 4 by prompt; signal 1", _graded(_ONE, _steps(0.05, 4.0))),
     Regime("mixed units", "the scorer's scale runs from 0.1 to 3 by prompt; no noise", _rescaled),
     Regime("rare, clean", "one outcome in eight has a value, N(0, 3²)", _rare(0.0)),

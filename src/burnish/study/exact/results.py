@@ -77,7 +77,9 @@ class Results:
                     "lengths": each.lengths,
                     "picks": each.picks,
                     "values": {
-                        measure: {name: asdict(mean_of(found)) for name, found in each.values[measure].items()}
+                        measure: {
+                            name: asdict(mean_of(found)) for name, found in each.values[measure].items()
+                        }
                         for measure in MEASURES
                     },
                 }

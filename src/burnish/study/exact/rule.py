@@ -1,8 +1,8 @@
 """Which shaping the measured noise of a reward justifies: theory, and a rule that needs two scorings.
 
 With noise, a shaped advantage f(d) of the observed centred reward d points best when it is proportional to
-E[A | d] (ours: that minimises E(f(d) − A)² over f up to scale). So super-linear shaping is right exactly where
-E[A | d] bends upward: where the signal has heavier tails than the noise.
+E[A | d] (ours: that minimises E(f(d) − A)² over f up to scale). So super-linear shaping is right exactly
+where E[A | d] bends upward: where the signal has heavier tails than the noise.
 
 Axes: R rollouts, B rollouts of one batch, N grid points; C components of a mixture.
 """
@@ -10,6 +10,7 @@ Axes: R rollouts, B rollouts of one batch, N grid points; C components of a mixt
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import log, pi
 
 import torch
 from torch import Tensor
@@ -28,14 +29,15 @@ def posterior_mean(observed_N: Tensor, signal: Mixture, noise: Mixture) -> tuple
     Each pair of components is linear shrinkage, τ²/(τ² + σ²)·d; which pair it was is weighed by how likely it
     makes d.
     """
-    total_N, mean_N = torch.zeros_like(observed_N), torch.zeros_like(observed_N)
+    logs, shrinks = [], []
     for share, tau in signal:
         for part, sigma in noise:
             variance = tau**2 + sigma**2
-            density_N = share * part * torch.exp(-observed_N.square() / (2 * variance))
-            density_N = density_N / (2 * torch.pi * variance) ** 0.5
-            total_N, mean_N = total_N + density_N, mean_N + density_N * observed_N * tau**2 / variance
-    return mean_N / total_N, total_N
+            logs.append(log(share * part) - log(2 * pi * variance) / 2 - observed_N.square() / (2 * variance))
+            shrinks.append(tau**2 / variance)
+    log_CN = torch.stack(logs)
+    shrink_N = log_CN.new_tensor(shrinks) @ log_CN.softmax(0)
+    return shrink_N * observed_N, log_CN.logsumexp(0).exp()
 
 
 def best_gamma(signal: Mixture, noise: Mixture, candidates: Tensor) -> tuple[float, Tensor]:
@@ -58,7 +60,7 @@ def best_gamma(signal: Mixture, noise: Mixture, candidates: Tensor) -> tuple[flo
 
 
 def noise_variance(first_R: Tensor, second_R: Tensor) -> Tensor:
-    """σ² of one scoring, from two independent scorings of the same rollouts: half their mean squared difference."""
+    """σ² of one scoring: half the mean squared difference of two scorings of the same rollouts."""
     return (first_R - second_R).square().mean(-1) / 2
 
 

@@ -1,7 +1,8 @@
 """The advantages that are compared, over many batches at once.
 
 All come from `burnish.core.advantages`. Under a step of given length only the direction counts, and then
-`dr_grpo`, `batch_std`, `rloo` and `slas` at γ = 0 are one method (groups of one size): `linear` stands for them.
+`dr_grpo`, `batch_std`, `rloo` and `slas` at γ = 0 are one method (groups of one size): `linear` stands for
+them.
 
 Axes: S worlds, B rollouts of one batch.
 """
