@@ -6,9 +6,34 @@ from burnish.study.analysis import mean_of
 from burnish.study.exact.calibration import AT_NOISE, AT_SIZE, Reading
 from burnish.study.exact.claims import Direction
 from burnish.study.exact.clamping import LARGEST, Clamped, bound
-from burnish.study.exact.listings import tested
+from burnish.study.exact.listings import signed, tested
 from burnish.study.exact.results import NOISES, Results
+from burnish.study.exact.shaping import GAMMAS
 from burnish.study.findings import level
+
+
+def summary(found: Results) -> list[str]:
+    """The study in five lines."""
+    tiny = {name: _reading(found, name, 0.02).share.mean for name in ("grpo", "linear")}
+    better, worse, _ = _counts(found, "slas ½", "linear")
+    grpo, _, _ = _counts(found, "grpo", "linear")
+    plain, lost, _ = _counts(found, "linear", "grpo")
+    rule = _counts(found, "rule over γ, grpo", "linear")
+    regimes = len(found.contests)
+    return [
+        "**Holds**: SLAS's advantage is steepest ascent under its metric, up to one constant a prompt.",
+        f"**Holds**: the prompt's std turns noise into credit. Groups without signal get {tiny['grpo']:.1%} "
+        f"of it at 2% noise, and {tiny['linear']:.2%} under the batch's std. Dropping the prompt's std "
+        f"alone is better in {plain} of {regimes} regimes and worse in {lost}.",
+        "**Does not hold in general**: that super-linear is better than linear. γ = ½ is better in "
+        f"{better} regimes and worse in {worse}. It holds where few prompts carry a signal and where few "
+        "outcomes have a value *and* the reward is noisy.",
+        f"**Turns round** in {grpo} regimes: with noise that differs by prompt, outliers, unequal units and "
+        "an exploit, the prompt's std is better than linear, and γ > 0 is worse than both.",
+        "**γ can be chosen from noise**: two scorings of a few batches pick an advantage that is better "
+        f"than linear in {rule[0]} regimes and worse in {rule[1]}. A bias that both scorings share stays "
+        "unseen.",
+    ]
 
 
 def direction(found: Results) -> list[str]:
@@ -68,13 +93,13 @@ def miscalibration(found: Results) -> list[str]:
         f"the batch's std {tiny['linear'].share.mean:.2%}. Noise is scaled up to a full signal, however "
         "small it is.",
         f"The gradient pays for it: cosine to the true gradient {level(tiny['grpo'].cosine)} against "
-        f"{level(tiny['linear'].cosine)} at 2 % noise, {level(some['grpo'].cosine)} against "
+        f"{level(tiny['linear'].cosine)} at 2% noise, {level(some['grpo'].cosine)} against "
         f"{level(some['linear'].cosine)} at {AT_NOISE:.0%}, {level(most['grpo'].cosine)} against "
-        f"{level(most['linear'].cosine)} at 100 %.",
+        f"{level(most['linear'].cosine)} at 100%.",
         f"Larger groups do not mend it: {level(large['grpo'])} against {level(large['linear'])} with 24 "
         "rollouts.",
         f"γ > 0 lowers the share further ({some['linear'].share.mean:.1%} → {some['slas ½'].share.mean:.1%} "
-        f"at γ = ½, noise {AT_NOISE:.0%}), but the gradient is not better for it: "
+        f"at γ = ½, noise {AT_NOISE:.0%}), but the gradient is hardly better for it at any noise: "
         f"{level(some['slas ½'].cosine)} at γ = ½ and {level(some['slas 2'].cosine)} at γ = 2, as large "
         "advantages are distorted as well. Shrinking every group by its share of measured noise does both: "
         f"{some['shrunk'].share.mean:.1%} and {level(some['shrunk'].cosine)}.",
@@ -95,11 +120,11 @@ def regimes(found: Results) -> list[str]:
         "noise or of units rather than of signal: dividing by it then *is* calibration.",
         "**Bias**: a fixed taste or an exploit is amplified by γ like any other large reward (exploit, γ = "
         f"½: {_short(found, 'exploit', 'slas ½')}; γ = 2: {_short(found, 'exploit', 'slas 2')}).",
-        "**Long runs at tuned step lengths** tell methods apart much less. Against γ = 0, "
-        + _split(found, "slas ½", "linear", "tuned", label="γ = ½: ")
+        "**Long runs at tuned step lengths** tell methods apart much less: the smallest difference told from "
+        f"luck there is {_smallest(found):.3f}. Against γ = 0, "
+        + _split(found, "slas ½", "linear", "tuned", label="γ = ½ is ")
         + " "
-        + _split(found, "slas 2", "linear", "tuned", label="γ = 2: ")
-        + " Large steps reward what one update's cosine does not show.",
+        + _split(found, "slas 2", "linear", "tuned", label="γ = 2 is "),
     ]
 
 
@@ -111,7 +136,7 @@ def clamps(found: Results) -> list[str]:
         f"Prompt std bounds itself: a group of G holds no |A| above (G − 1)/√G, {bound(8):.2f} for 8 and "
         f"{bound(12):.2f} for 12. **The clamp at ±{LARGEST:g} of DanceGRPO's recipe does nothing** below a "
         f"group of {_first_clamped()}, and outliers hurt grpo least ({level(grpo.cosine[0])}).",
-        f"SLAS needs it: with 3 % of outliers the cosine goes from {level(half.cosine[0])} to "
+        f"SLAS needs it: with 3% of outliers the cosine goes from {level(half.cosine[0])} to "
         f"{level(half.cosine[1])} at γ = ½ and from {level(one.cosine[0])} to {level(one.cosine[1])} at γ = "
         "1.",
         "The clamp is also all that tells SLAS's two orders apart. Scale first lets it bite; power first "
@@ -126,29 +151,29 @@ def gammas(found: Results) -> list[str]:
     at = NOISES.index(1.0)
     normal, dead, rare = (found.gammas[name, False][at] for name in dict.fromkeys(n for n, _ in found.gammas))
     heavy = found.gammas["normal", True][at]
-    rule = [found.verdicts["short", "linear"][c.regime.name, "rule over γ"] for c in found.contests]
-    wide = [found.verdicts["short", "linear"][c.regime.name, "rule over γ, grpo"] for c in found.contests]
+    rule, wide = (_counts(found, name, "linear") for name in ("rule over γ", "rule over γ, grpo"))
+    least = min(_counts(found, name, "linear")[1] for name in GAMMAS)
     return [
         "The advantage should follow E[A | d], the expected true advantage of an observed reward d. For a "
         "normal signal in normal noise that is linear, **so noise alone justifies no γ** (best γ "
         f"{abs(normal):.2f} with as much noise as signal). γ > 0 is right where the signal has heavier "
         f"tails than the noise: half of the prompts dead {dead:.2f}, one outcome in eight of value "
-        f"{rare:.2f}. Heavy-tailed noise turns it round: {heavy:.2f} for a normal signal; the best power is "
-        "below linear, which SLAS does not offer and a clamp imitates.",
+        f"{rare:.2f}. Heavy-tailed noise turns it round: {signed(heavy)} for a normal signal; the best "
+        "power is below linear, which SLAS does not offer and a clamp imitates.",
         "**The rule**: score a few batches twice and take the γ whose advantages agree best with the "
         "centred rewards of the other scoring (`choose` in `rule.py`). Against γ = 0 on the short budget "
-        f"it is better in {sum(v.sign > 0 for v in rule)} regimes and worse in "
-        f"{sum(v.sign < 0 for v in rule)} of {len(rule)} (few alive: "
+        f"it is better in {rule[0]} regimes and worse in "
+        f"{rule[1]} of {len(found.contests)} (few alive: "
         f"{_short(found, 'few alive', 'rule over γ')}; rare, noise 1: "
-        f"{_short(found, 'rare, noise 1', 'rule over γ')}). Every fixed γ > 0 is worse somewhere; the rule "
-        "takes γ = 0 there.",
-        f"With grpo among its candidates it is better in {sum(v.sign > 0 for v in wide)} and worse in "
-        f"{sum(v.sign < 0 for v in wide)}: it finds unequal noise and outliers by itself "
+        f"{_short(found, 'rare, noise 1', 'rule over γ')}). Each fixed γ > 0 is worse in {least} or more; "
+        "the rule takes γ = 0 there.",
+        f"With grpo among its candidates it is better in {wide[0]} and worse in "
+        f"{wide[1]}: it finds unequal noise and outliers by itself "
         f"(outliers: {_short(found, 'outliers', 'rule over γ, grpo')}).",
         "What it cannot see is what both scorings share: in `mixed units`, `taste` and `exploit` it "
         "reports no noise and takes γ = 0.",
-        f"Shrinkage (`shrunk`) needs σ² and no γ. {_split(found, 'shrunk', 'linear')} It assumes one normal "
-        "noise for all prompts, and breaks where that is wrong.",
+        f"Shrinkage (`shrunk`) needs σ² and no γ. Against γ = 0 it is {_split(found, 'shrunk', 'linear')} "
+        "It assumes one normal noise for all prompts, and breaks where that is wrong.",
     ]
 
 
@@ -161,9 +186,22 @@ def _split(found: Results, method: str, baseline: str, measure: str = "short", l
         kept = [name for name in names if table[name, method].sign == sign]
         kept.sort(key=lambda name: -abs(table[name, method].difference.mean or 0.0))
         listed = ", ".join(f"{name} ({table[name, method].difference.mean:+.3f})" for name in kept)
-        parts.append(f"{word} in {len(kept)}" + (f": {listed}" if kept else ""))
+        parts.append(f"{word} in {len(kept)}: {listed}" if kept else f"{word} in none")
     parts.append(f"undecided in {sum(table[name, method].sign == 0 for name in names)}")
     return label + "; ".join(parts).replace("-", "−") + "."
+
+
+def _counts(found: Results, method: str, baseline: str) -> tuple[int, int, int]:
+    """Regimes in which a method is better, worse and undecided on the short budget."""
+    table = found.verdicts["short", baseline]
+    signs = [table[each.regime.name, method].sign for each in found.contests]
+    return signs.count(1), signs.count(-1), signs.count(0)
+
+
+def _smallest(found: Results) -> float:
+    """The smallest difference of the tuned runs that is more than luck; 0 if none is."""
+    table = found.verdicts["tuned", "linear"].values()
+    return min((abs(v.difference.mean or 0.0) for v in table if v.sign), default=0.0)
 
 
 def _direction(found: Results, gamma: float, reward: str) -> Direction:

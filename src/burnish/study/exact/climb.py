@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from burnish.engine.rng import generator
-from burnish.study.exact.regimes import OUTCOMES, PROMPTS, Regime, Scorer
+from burnish.study.exact.regimes import Regime, Scorer
 from burnish.study.exact.shaping import Advantage, over_batches
 from burnish.study.exact.world import World, cosine, gradient, policy, progress, pull, shared
 

@@ -37,11 +37,7 @@ def directions(found: Results) -> Table:
 def regions(found: Results) -> Table:
     """How the metrics divide one trust region over four prompts."""
     columns = ["metric", *(f"std {std:g}" for std in STDS), "KL, std 0.01", "KL, std 1"]
-    rows = [
-        [r.name, *(f"{share:.2%}" if share > 1e-4 else f"{share:.0e}" for share in r.share_P)]
-        + [f"{r.kl_P[0]:.1e}", f"{r.kl_P[-1]:.1e}"]
-        for r in found.regions
-    ]
+    rows = [[r.name, *map(_part, r.share_P), f"{r.kl_P[0]:.1e}", f"{r.kl_P[-1]:.1e}"] for r in found.regions]
     return Table(columns, rows)
 
 
@@ -64,9 +60,12 @@ def miscalibration(found: Results) -> Table:
 
 
 def regimes(found: Results) -> Table:
-    """What each regime stands for, and what two scorings show of its noise."""
-    rows = [[each.regime.name, each.regime.means, f"{each.noise:.3g}"] for each in found.contests]
-    return Table(["regime", "", "σ² measured"], rows, names=2)
+    """What each regime stands for, what two scorings show of its noise, how far the short budget gets."""
+    rows = []
+    for each in found.contests:
+        short = mean_of(each.values["short"]["linear"])
+        rows.append([each.regime.name, each.regime.means, f"{each.noise:.3g}", level(short)])
+    return Table(["regime", "what it is", "σ² measured", "linear, short budget"], rows, names=2)
 
 
 def tuned(found: Results) -> Table:
@@ -128,6 +127,15 @@ def counts(found: Results) -> Table:
     order = {measure: place for place, measure in enumerate(MEASURES)}
     rows.sort(key=lambda row: order[row[0]])
     return Table(["measure", "method", "better", "worse", "undecided"], rows, names=2)
+
+
+def signed(number: float) -> str:
+    """Two decimals with a real minus sign."""
+    return f"{number:.2f}".replace("-", "−")
+
+
+def _part(share: float) -> str:
+    return f"{share:.2%}" if share > 1e-4 else f"{share:.0e}"
 
 
 def _share(mean: Mean) -> str:

@@ -49,6 +49,7 @@ class Section:
 def sections(found: Results) -> list[Section]:
     """The page's parts in order."""
     return [
+        Section("In short", answers.summary(found), None, []),
         Section(
             "The direction",
             answers.direction(found),
@@ -112,8 +113,8 @@ def setting(found: Results) -> list[tuple[str, str]]:
         ("linear", "batch_std = dr_grpo = rloo = slas at γ = 0: one direction, and lengths are equal here"),
         (
             "tests",
-            "paired over worlds, the same draws for all; ± one standard error; * and bold: p < 0.05 "
-            "after Holm over all regimes and methods of a table",
+            "paired over worlds, the same draws for all; ± one standard error; * (dark in the coloured "
+            "tables): p < 0.05 after Holm over all regimes and methods of a table",
         ),
         ("rule", f"{BATCHES} batches at the start, scored twice; one choice for the whole run"),
         ("burnish", __version__),
