@@ -23,8 +23,8 @@ def summary(found: Results) -> list[str]:
     return [
         "**Holds**: SLAS's advantage is steepest ascent under its metric, up to one constant a prompt.",
         f"**Holds**: the prompt's std turns noise into credit. Groups without signal get {tiny['grpo']:.1%} "
-        f"of it at 2% noise, and {tiny['linear']:.2%} under the batch's std. Dropping the prompt's std "
-        f"alone is better in {plain} of {regimes} regimes and worse in {lost}.",
+        f"of it at 2% noise, and {tiny['linear']:.2%} under the batch's std. On the short budget "
+        f"dropping the prompt's std alone is better in {plain} of {regimes} regimes and worse in {lost}.",
         "**Does not hold in general**: that super-linear is better than linear. γ = ½ is better in "
         f"{better} regimes and worse in {worse}. It holds where few prompts carry a signal and where few "
         "outcomes have a value *and* the reward is noisy.",
