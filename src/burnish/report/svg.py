@@ -31,11 +31,12 @@ def curve(
     height: int = HEIGHT,
     small: bool = False,
     within: tuple[float, float] | None = None,
+    axis: str = "step",
 ) -> str:
     """A line chart over steps with ticks, bands of ± 1 standard error and native tooltips.
 
     A value of None breaks its line. Without any value the chart is one sentence. `within` sets the lowest and
-    highest value shown, so that several charts can share them.
+    highest value shown, so that several charts can share them. `axis` names what lies along the bottom.
     """
     shown = [Series(s.name, _thinned(s.points), s.color, s.dots) for s in series]
     known = [(x, y, e or 0.0) for s in shown for x, y, e in s.points if y is not None]
@@ -68,8 +69,8 @@ def curve(
                 f'<line class="axis" x1="{px(x):.1f}" x2="{px(x):.1f}" y1="{base}" y2="{base + 4}"/>'
             )
             parts.append(f'<text class="x" x="{px(x):.1f}" y="{base + 17}">{tidy(x)}</text>')
-    parts.append(f'<text class="x title" x="{_LEFT + wide / 2}" y="{height - 4}">step</text>')
-    parts += [_drawn(each, px, py) for each in shown]
+    parts.append(f'<text class="x title" x="{_LEFT + wide / 2}" y="{height - 4}">{escape(axis)}</text>')
+    parts += [_drawn(each, px, py, axis) for each in shown]
     return "".join(parts) + "</svg>"
 
 
@@ -144,7 +145,7 @@ def span(values: Sequence[float], margin: float) -> tuple[float, float]:
     return low - pad, high + pad
 
 
-def _drawn(series: Series, px: Scale, py: Scale) -> str:
+def _drawn(series: Series, px: Scale, py: Scale, axis: str) -> str:
     parts = [f'<g class="s{series.color % COLORS}{"" if series.dots else " faint"}">']
     for run in _unbroken(series.points):
         sure = [(x, y, e) for x, y, e in run if e is not None]
@@ -162,7 +163,7 @@ def _drawn(series: Series, px: Scale, py: Scale) -> str:
             parts.append(f'<polyline points="{_path([(x, y) for x, y, _ in run], px, py)}"/>')
         visible = len(run) == 1 or (series.dots and len(series.points) <= 40)
         for x, y, e in run:
-            tip = escape(f"{series.name} · step {tidy(x)}: {y:.4g}" + (f" ± {e:.2g}" if e else ""))
+            tip = escape(f"{series.name} · {axis} {tidy(x)}: {y:.4g}" + (f" ± {e:.2g}" if e else ""))
             kind = "" if visible else ' class="touch"'
             parts.append(
                 f'<circle{kind} cx="{px(x):.1f}" cy="{py(y):.1f}" r="{3 if visible else 5}">'

@@ -1,0 +1,1 @@
+"""Policies small enough to enumerate, on which the claims about advantages can be checked exactly."""
