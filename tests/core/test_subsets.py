@@ -68,6 +68,11 @@ def test_heavy_tails_lose_little_where_uniform_drawing_loses_much() -> None:
     assert variance(advantage_B) < 0.4 * variance(torch.ones(64))
 
 
+def test_the_smallest_sizes_are_sizes() -> None:
+    assert chances(torch.tensor([2e-311], dtype=torch.float64), 0.5).tolist() == [0.5]
+    assert chances(torch.tensor([1e-310, 1.0], dtype=torch.float64), 1.0).tolist() == [1.0, 1.0]
+
+
 def test_share_out_of_range_is_refused() -> None:
     with pytest.raises(ValueError, match=r"share=0\.0 must be above 0"):
         chances(torch.ones(3), 0.0)

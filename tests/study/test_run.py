@@ -66,7 +66,7 @@ def test_the_list_and_the_plan(capsys):
     assert main(["study", "quick", "--dry-run", "--seeds", "7"]) == 0
     planned = capsys.readouterr().out
     assert "runs/study-quick/runs/slas_chunk-7" in planned
-    assert "3 runs, at most 3,456 rollouts in all" in planned
+    assert "3 runs, at most 6,912 rollouts in all" in planned
 
 
 def test_failures_end_with_code_1_and_interrupts_say_how_to_go_on(tmp_path, monkeypatch, capsys):

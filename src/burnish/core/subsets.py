@@ -30,6 +30,8 @@ def chances(size_B: Tensor, share: float) -> Tensor:
         raise ValueError(f"share={share} must be above 0 and at most 1")
     size_B = size_B.detach().double().abs()
     wanted = share * int(size_B.count_nonzero())
+    relative_B = size_B / size_B.max().clamp(min=torch.finfo(torch.float64).smallest_normal)
+    size_B = torch.where(size_B > 0, relative_B.clamp(min=1e-200), 0.0)  # no quotient overflows
     descending_B, order_B = size_B.sort(descending=True)
     rest_B = descending_B.flip(0).cumsum(0).flip(0)  # the sizes from each one on
     certain_B = descending_B * (wanted - torch.arange(len(size_B))) >= rest_B  # c·size ≥ 1 for these
