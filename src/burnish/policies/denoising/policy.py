@@ -27,8 +27,8 @@ from burnish.policies.denoising.backbone import Backbone, Condition
 from burnish.policies.denoising.conditions import Conditioned
 from burnish.policies.denoising.embeddings import EmbeddingCache
 from burnish.policies.denoising.matching import copies
-from burnish.policies.denoising.reference import Referenced
 from burnish.policies.denoising.rollouts import Rollouts
+from burnish.policies.reference import Referenced
 from burnish.recipes.schema import Ratio, Recipe
 from burnish.types import Prompt
 
@@ -61,6 +61,11 @@ class DenoisingPolicy(Conditioned, Referenced):
         self._embedded: dict[str, Condition] = {}
 
     kind = "denoising"
+
+    @property
+    def network(self) -> Any:
+        """The denoiser."""
+        return self.backbone.denoiser
 
     def table(self, recipe: Recipe, step: int) -> transitions.Table:
         """How training step `step` samples: stochastic inside the window, an ODE elsewhere.

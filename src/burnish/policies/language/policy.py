@@ -9,7 +9,6 @@ Axes: P prompts, B rollouts, T tokens of the longest completion.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -24,11 +23,12 @@ from burnish.policies.language.logprobs import distribution, token_log_probs
 from burnish.policies.language.prompts import Encoded, Encoder, join_visuals
 from burnish.policies.language.rollouts import Rollouts
 from burnish.policies.language.vllm import VllmEngine, padded
+from burnish.policies.reference import Referenced
 from burnish.recipes.schema import Recipe
 from burnish.types import Completion, Prompt
 
 
-class LanguagePolicy:
+class LanguagePolicy(Referenced):
     """One vision-language model.
 
     Args:
@@ -60,7 +60,6 @@ class LanguagePolicy:
         self.temperature, self.max_tokens, self.critic = temperature, max_tokens, critic
         self.recompute, self.engine = False, engine
         self.made_of = type(model).__name__
-        self._reference: dict[str, Tensor] | None = None
         config, tokenizer = model.config, encoder.tokenizer
         ids = {getattr(config, key, None) for key in MARKERS} | {tokenizer.pad_token_id}
         self.ends = sorted({tokenizer.eos_token_id, *_listed(model.generation_config.eos_token_id)} - {None})
@@ -77,11 +76,15 @@ class LanguagePolicy:
         """Nothing that a recipe asks depends on the model here."""
 
     @property
+    def network(self) -> Any:
+        """The vision-language model."""
+        return self.model
+
+    @property
     def parameters(self) -> dict[str, nn.Parameter]:
         """The trained parameters by name."""
-        named = {name: value for name, value in self.model.named_parameters() if value.requires_grad}
         critic = self.critic.named_parameters() if self.critic is not None else ()
-        return named | {f"critic.{name}": value for name, value in critic}
+        return super().parameters | {f"critic.{name}": value for name, value in critic}
 
     def roll(
         self, prompts: list[Prompt], recipe: Recipe, step: int, seed: tuple[int | str, ...]
@@ -320,37 +323,6 @@ class LanguagePolicy:
     ) -> list[Completion]:
         """One completion a prompt, greedy or drawn; `steps` and `hybrid` are for models that make images."""
         return self.answer(prompts, rows=rows, temperature=0.0 if greedy else self.temperature, seed=seeds[0])
-
-    def remember_reference(self) -> None:
-        """Keeps today's weights as the reference of the divergence (LoRA needs no copy)."""
-        if not getattr(self.model, "peft_config", None):
-            self._reference = {name: value.detach().clone() for name, value in self.parameters.items()}
-
-    @contextmanager
-    def reference(self) -> Iterator[None]:
-        """Inside, the policy scores with the reference weights."""
-        if self._reference is None:
-            self.model.disable_adapters()
-            try:
-                yield
-            finally:
-                self.model.enable_adapters()
-            return
-        with self.weights(self._reference):
-            yield
-
-    @contextmanager
-    def weights(self, values: dict[str, Tensor]) -> Iterator[None]:
-        """Inside, the trained parameters hold `values` (a reference, an average)."""
-        parameters = self.parameters
-        kept = {name: parameter.data for name, parameter in parameters.items()}
-        for name, parameter in parameters.items():
-            parameter.data = values[name].to(parameter.device)
-        try:
-            yield
-        finally:
-            for name, parameter in parameters.items():
-                parameter.data = kept[name]
 
     def save(self, folder: Any) -> None:
         """The tuned weights in the hub's format: a peft adapter, or the whole model; with its tokenizer."""

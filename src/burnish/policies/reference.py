@@ -1,7 +1,8 @@
-"""The trained parameters of a denoiser, and predictions with others in their place."""
+"""The trained parameters of a network, and predictions with others in their place."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -9,36 +10,37 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from burnish.policies.denoising.backbone import Backbone
 
-
-class Referenced:
+class Referenced(ABC):
     """A policy that can predict with reference or averaged weights."""
 
-    backbone: Backbone
-    _reference: Any = None
+    _reference: dict[str, Tensor] | None = None
+
+    @property
+    @abstractmethod
+    def network(self) -> Any:
+        """What is trained, and carries the adapters if there are any."""
 
     @property
     def parameters(self) -> dict[str, torch.nn.Parameter]:
         """The trained parameters by name."""
-        named = self.backbone.denoiser.named_parameters()
+        named = self.network.named_parameters()
         return {name: value for name, value in named if value.requires_grad}
 
     def remember_reference(self) -> None:
         """Keeps today's weights as the reference of the divergence (LoRA needs no copy)."""
-        if not getattr(self.backbone.denoiser, "peft_config", None):
+        if not getattr(self.network, "peft_config", None):
             self._reference = {name: value.detach().clone() for name, value in self.parameters.items()}
 
     @contextmanager
     def reference(self) -> Iterator[None]:
         """Inside, the policy predicts with the reference weights."""
-        denoiser: Any = self.backbone.denoiser
         if self._reference is None:
-            denoiser.disable_adapters()
+            self.network.disable_adapters()
             try:
                 yield
             finally:
-                denoiser.enable_adapters()
+                self.network.enable_adapters()
             return
         with self.weights(self._reference):
             yield
