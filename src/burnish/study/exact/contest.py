@@ -71,7 +71,7 @@ def contest(regime: Regime, worlds: int, tuning: int) -> Contest:
     trial, test = draw(regime, tuning, "tune"), draw(regime, worlds, "test")
     first, second = scored_twice(trial)
     noise = float(noise_variance(first.flatten(), second.flatten()))
-    entrants = {**METHODS, "shrunk": partial(shrunk, noise=noise)}
+    entrants: dict[str, Advantage] = {**METHODS, "shrunk": partial(shrunk, noise=noise)}
     values: dict[str, dict[str, list[float]]] = {measure: {} for measure in MEASURES}
     for name, advantage in {**entrants, **PARTS}.items():
         values["cosine"][name] = alignment(test, advantage, "test").tolist()

@@ -103,7 +103,7 @@ def gather(worlds: int, say: Callable[[str], None]) -> Results:
     calibration = readings(4 * worlds)
     say("outliers and the clamp")
     clamps = clampings(tuple(each for each in REGIMES if each.name in CLAMPED), worlds)
-    contests = []
+    contests: list[Contest] = []
     for regime in REGIMES:
         say(f"regime {len(contests) + 1} of {len(REGIMES)}: {regime.name}")
         contests.append(contest(regime, worlds, max(4, worlds // 2)))

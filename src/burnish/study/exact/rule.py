@@ -70,8 +70,9 @@ def agreement(advantage: Advantage, first_B: Tensor, second_B: Tensor, group_B: 
     As the second scoring's noise is independent of the first, its expectation is largest where the advantage
     is proportional to E[A | first]. A bias that both scorings share is not noise, and is not seen.
     """
-    ways = ((first_B, second_B), (second_B, first_B))
-    return sum(cosine(advantage(one, group_B), centred(two, group_B)) for one, two in ways) / 2
+    forth = cosine(advantage(first_B, group_B), centred(second_B, group_B))
+    back = cosine(advantage(second_B, group_B), centred(first_B, group_B))
+    return (forth + back) / 2
 
 
 def choose(
