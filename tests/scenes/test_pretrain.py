@@ -6,7 +6,7 @@ import pytest
 import torch
 from diffusers import FluxPipeline
 
-from burnish.errors import RecipeError
+from burnish.errors import ModelError, RecipeError
 from burnish.scenes import models, pretrain
 from burnish.scenes.grammar import parse
 
@@ -75,6 +75,8 @@ def test_a_model_may_take_a_bundled_autoencoder(tmp_path, monkeypatch):
     taken = out / "vae"
     for name in ("config.json", "diffusion_pytorch_model.safetensors"):
         assert (taken / name).read_bytes() == (small / name).read_bytes()
+    with pytest.raises(ModelError, match="scenes-reader makes no images"):
+        models.autoencoder_of("scenes-reader")
     command = json.loads((out / "training.json").read_text())["command"]
     assert "--autoencoder scenes-small" in command
     assert "--autoencoder-steps" not in command

@@ -109,10 +109,17 @@ def vae(channels: tuple[int, ...] = (16, 32, 64)) -> Any:
 
 
 def autoencoder_of(name: str) -> Any:
-    """The trained autoencoder of a bundled model, float32 and frozen; models that share it draw alike."""
+    """The trained autoencoder of a bundled model, float32 and frozen; models that share it draw alike.
+
+    Raises:
+        ModelError: no bundled model has that name, or it draws nothing.
+    """
     from diffusers import AutoencoderKL
 
-    loaded: Any = AutoencoderKL.from_pretrained(bundled(name) / "vae", dtype=torch.float32)
+    folder = bundled(name) / "vae"
+    if not folder.is_dir():
+        raise ModelError(f"{name} makes no images, so it has no autoencoder: take scenes-small")
+    loaded: Any = AutoencoderKL.from_pretrained(folder, dtype=torch.float32)
     copy = vae(tuple(loaded.config.block_out_channels))  # its configuration names no folder
     copy.load_state_dict(loaded.state_dict())
     factors = {key: loaded.config[key] for key in ("scaling_factor", "shift_factor")}

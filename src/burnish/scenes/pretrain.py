@@ -281,12 +281,10 @@ def main(argv: list[str] | None = None) -> int:
     settings = arguments(argv)
     if settings.out.exists() and any(settings.out.iterdir()):
         raise RecipeError(f"{settings.out} is not empty; choose another --out or empty it")
+    taken = models.autoencoder_of(settings.autoencoder).to(settings.device) if settings.autoencoder else None
     images, texts = render_scenes(settings.scenes, settings.seed, settings.workers)
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
-    if settings.autoencoder:
-        vae = models.autoencoder_of(settings.autoencoder).to(settings.device)
-    else:
-        vae = train_autoencoder(images, settings.autoencoder_steps, settings.seed, settings.device)
+    vae = taken or train_autoencoder(images, settings.autoencoder_steps, settings.seed, settings.device)
     latents = encode(vae, images)
     corpus = [text for split in ("train", "test", "ood") for text in prompts(split)]
     pipe = models.pipeline(models.SIZES[settings.size], corpus, vae, settings.seed).to(settings.device)
