@@ -64,21 +64,6 @@ def evaluation_sets(settings: Evaluation) -> list[EvaluationSet]:
     ]
 
 
-def evaluate(
-    policy: Any,
-    chosen: EvaluationSet,
-    rewards: RewardSet,
-    *,
-    steps: int,
-    rows: int,
-    greedy: bool = True,
-    hybrid: int | None = None,
-) -> tuple[dict[str, Any], Any]:
-    """Mean and standard error of every reward on one set (`summary`), and what they were measured on."""
-    outputs, scores = measure(policy, chosen, rewards, steps=steps, rows=rows, greedy=greedy, hybrid=hybrid)
-    return summary(chosen, scores), outputs
-
-
 def measure(
     policy: Any,
     chosen: EvaluationSet,
@@ -96,7 +81,7 @@ def measure(
     return outputs, rewards.score(outputs, chosen.prompts)
 
 
-def summary(chosen: EvaluationSet, scores: Scores) -> dict[str, Any]:
+def means(chosen: EvaluationSet, scores: Scores) -> dict[str, Any]:
     """Fields `set`, `count`, and per reward NAME: `NAME`, `NAME/se`, `NAME/unscored`."""
     fields: dict[str, Any] = {"set": chosen.name, "count": len(chosen.prompts)}
     for name, values in scores.by_name.items():
@@ -178,5 +163,5 @@ def evaluate_model(
     prompts = prompts or source
     scorer = load_rewards(rewards or own)
     chosen = evaluation_set(prompts, count, seed)
-    fields, _ = evaluate(policy, chosen, scorer, steps=steps, rows=ROWS, hybrid=hybrid)
-    return [{"model": model, "base": base, **fields}]
+    _, scores = measure(policy, chosen, scorer, steps=steps, rows=ROWS, hybrid=hybrid)
+    return [{"model": model, "base": base, **means(chosen, scores)}]

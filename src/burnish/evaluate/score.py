@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from burnish.errors import DataError
-from burnish.evaluate.evaluate import ROWS, evaluate, evaluation_set, load_weights, open_model
+from burnish.evaluate.evaluate import ROWS, evaluation_set, load_weights, means, measure, open_model
 from burnish.recipes.load import load_recipe
 from burnish.rewards.reward import load_rewards
 from burnish.types import Prompt
@@ -55,8 +55,8 @@ def score_run(run: Path, rewards: list[str]) -> list[dict[str, Any]]:
     for base in (True, False):
         if not base:
             load_weights(policy, run)
-        fields, _ = evaluate(policy, chosen, scorer, steps=settings.steps, rows=ROWS)
-        rows.append({"model": str(run), "base": base, **fields})
+        _, scores = measure(policy, chosen, scorer, steps=settings.steps, rows=ROWS)
+        rows.append({"model": str(run), "base": base, **means(chosen, scores)})
     return rows
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-from burnish.errors import RunError
+from burnish.study.files import write_files
 from burnish.study.page import html
 from burnish.study.plan import claim, finished, runs, same, trials
 from burnish.study.pool import Failure, Pool, cores
@@ -83,10 +83,5 @@ def write(told: Record, out: Path) -> Path:
         "README.md": markdown(told),
         "index.html": html(told),
     }
-    try:
-        (out / "figures").mkdir(parents=True, exist_ok=True)
-        for name, text in files.items():
-            (out / name).write_text(text, encoding="utf-8")
-    except OSError as problem:
-        raise RunError(f"cannot write in {out}: {problem.strerror}") from problem
+    write_files(out, files)
     return out / "index.html"

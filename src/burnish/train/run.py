@@ -17,7 +17,7 @@ import torch
 from burnish.data.prompts import load_prompts
 from burnish.engine import checkpoint, signals
 from burnish.errors import CheckpointError, RecipeError, RunError
-from burnish.evaluate.evaluate import EvaluationSet, evaluation_sets, measure, summary
+from burnish.evaluate.evaluate import EvaluationSet, evaluation_sets, means, measure
 from burnish.policies.load import load_policy
 from burnish.recipes.load import dump_yaml, load_recipe
 from burnish.recipes.schema import Recipe
@@ -209,7 +209,7 @@ class Session:
                     greedy=settings.greedy,
                     hybrid=settings.hybrid,
                 )
-            fields = summary(chosen, scores)
+            fields = means(chosen, scores)
             texts = [prompt.text for prompt in chosen.prompts]
             if self.policy.kind == "language":
                 keep_transcripts(self.folder, chosen.slug, step, chosen.prompts, outputs)

@@ -10,7 +10,6 @@ from html import escape
 from pathlib import Path
 
 from burnish import __version__
-from burnish.errors import RunError
 from burnish.report import svg
 from burnish.report.document import document, facts_of
 from burnish.study.exact import answers, drawings, listings
@@ -19,6 +18,7 @@ from burnish.study.exact.contest import BATCHES, SHORT
 from burnish.study.exact.drawings import Figure
 from burnish.study.exact.regimes import OUTCOMES, PROMPTS
 from burnish.study.exact.results import Results
+from burnish.study.files import write_files
 from burnish.study.tables import Table
 
 TITLE = "Does the theory of SLAS hold where everything can be computed?"
@@ -160,12 +160,7 @@ def write(found: Results, command: str, out: Path) -> None:
         "study.json": json.dumps(found.as_dict(), ensure_ascii=False, separators=(",", ":")) + "\n",
         **{f"figures/{s.figure.file}": s.figure.svg() for s in sections(found) if s.figure},
     }
-    try:
-        (out / "figures").mkdir(parents=True, exist_ok=True)
-        for name, text in files.items():
-            (out / name).write_text(text, encoding="utf-8")
-    except OSError as problem:
-        raise RunError(f"cannot write in {out}: {problem.strerror}") from problem
+    write_files(out, files)
 
 
 def _content(section: Section) -> str:
