@@ -104,5 +104,18 @@ def test_the_embedded_world_brings_categories():
     assert "choose scenes:train, scenes:test or scenes:ood" in complaint("scenes:tset")
 
 
+def test_categories_of_the_embedded_world_can_be_picked():
+    whole = load_prompts("scenes:test")
+    some = load_prompts("scenes:test/counting+position")
+    assert some == [p for p in whole if p.columns["category"] in ("counting", "position")]
+    assert load_prompts("scenes:test/counting+position", limit=5) == some[:5]
+
+
+@pytest.mark.parametrize("source", ["scenes:ood/", "scenes:ood/single_object", "scenes:ood/colors+"])
+def test_unknown_categories_are_named_with_the_known_ones(source):
+    assert f"unknown prompts {source}: after / stand categories of scenes:ood" in complaint(source)
+    assert "they are colors, counting, position, color_attr" in complaint(source)
+
+
 def test_prompts_can_be_keys():
     assert len({Prompt("a", {"x": [1]}), Prompt("a", {"x": [1]})}) == 1

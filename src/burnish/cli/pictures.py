@@ -59,7 +59,8 @@ def evaluate(rest: list[str]) -> None:
     parser = parser_of(evaluate, "MODEL_OR_RUN [--prompts SOURCE] [--reward NAME …] [--base] [--json] …")
     parser.add_argument("model", metavar="MODEL_OR_RUN")
     parser.add_argument(
-        "--prompts", help="scenes:SPLIT, scenes-vqa:SPLIT or a file (default: the embedded world's test)"
+        "--prompts",
+        help="scenes:SPLIT[/CATEGORY], scenes-vqa:SPLIT or a file (default: the embedded world's test)",
     )
     parser.add_argument(
         "--reward", action="append", metavar="NAME", help="repeatable (default: the embedded world's own)"

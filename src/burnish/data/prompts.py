@@ -12,6 +12,7 @@ import io
 import json
 import math
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any, get_args
 
@@ -32,6 +33,8 @@ Row = tuple[int, dict[str, Any]]
 
 def load_prompts(source: str, column: str | None = None, limit: int | None = None) -> list[Prompt]:
     """The prompts of `scenes:SPLIT` or of a file, at most `limit` of them; `column` names the prompt column.
+
+    `scenes:SPLIT/CATEGORY`, or several joined by `+`, are those of some categories of the embedded world.
 
     >>> load_prompts("scenes:test", limit=1)[0].columns["category"]
     'single_object'
@@ -89,16 +92,26 @@ def difficulty(prompts: list[Prompt], column: str) -> list[float]:
     return levels
 
 
-def _scenes(split: str, limit: int | None) -> list[Prompt]:
+def _scenes(source: str, limit: int | None) -> list[Prompt]:
+    """SPLIT, or SPLIT/CATEGORY+CATEGORY for some of its categories."""
     from burnish.scenes import grammar
 
+    split, _, wanted = source.partition("/")
     for known in get_args(grammar.Split):
         if known == split:
             break
     else:
         raise DataError(f"unknown prompts scenes:{split}: choose scenes:train, scenes:test or scenes:ood")
-    texts = grammar.balanced(known)[:limit]
-    return [Prompt(text, {"category": grammar.category(text)}) for text in texts]
+    names = grammar.categories(known)
+    kept = wanted.split("+") if "/" in source else names
+    for name in kept:
+        if name not in names:
+            raise DataError(
+                f"unknown prompts scenes:{source}: after / stand categories of scenes:{split}, joined by +; "
+                f"they are {', '.join(names)}"
+            )
+    prompts = (Prompt(text, {"category": grammar.category(text)}) for text in grammar.balanced(known))
+    return [*islice((each for each in prompts if each.columns["category"] in kept), limit)]
 
 
 def _check(path: Path, known_suffix: bool) -> None:

@@ -45,7 +45,8 @@ class EvaluationSet:
     @property
     def slug(self) -> str:
         """The name as part of a file name."""
-        return "".join(c if c.isalnum() else "-" for c in Path(self.name).stem if c)[-40:].strip("-")
+        bare = str(Path(self.name).with_suffix(""))
+        return "".join(c if c.isalnum() else "-" for c in bare)[-100:].strip("-")
 
 
 def evaluation_set(source: str, count: int, seed: int) -> EvaluationSet:

@@ -135,7 +135,8 @@ class Data(Section):
     """The training prompts."""
 
     prompts: str = Field(
-        default="scenes:train", description="scenes:SPLIT, or a .txt, .csv, .tsv or .jsonl file."
+        default="scenes:train",
+        description="scenes:SPLIT[/CATEGORY+CATEGORY], or a .txt, .csv, .tsv or .jsonl file.",
     )
     column: str | None = Field(default=None, description="Prompt column of a csv/jsonl file; null finds it.")
     limit: int | None = Field(default=None, ge=1, description="Use only the first N prompts.")
