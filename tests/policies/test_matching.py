@@ -17,7 +17,13 @@ from burnish.recipes.schema import Model, Ratio, Recipe
 from burnish.types import Prompt
 
 PROMPTS = [Prompt("a red circle"), Prompt("two blue squares")]
-BASE = ["sampling.steps=5", "sampling.window=[0, 3]", "sampling.group_size=3", "sampling.prompts_per_step=2"]
+BASE = [
+    "sampling.steps=5",
+    "sampling.window=[0, 3]",
+    "sampling.group_size=3",
+    "sampling.prompts_per_step=2",
+    "train.updates=2",
+]
 ODE = ["sampling.transition=ode", "sampling.shared_noise=false"]
 
 
@@ -52,9 +58,43 @@ def test_a_copy_is_the_image_with_noise_and_its_target_what_is_missing(policy: D
     alpha, sigma = shaped(alpha_T, x), shaped(sigma_T, x)
     noise = (x - alpha * x_0) / sigma
     assert noise.std().item() == pytest.approx(1, abs=0.1)
-    v_star = rollouts.prediction_BT + shaped(rollouts.s_T, x) * rollouts.noise_BT
     expected = {"velocity": noise - x_0, "epsilon": noise, "v_prediction": alpha * noise - sigma * x_0}[kind]
-    torch.testing.assert_close(v_star, expected, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(rollouts.noise_BT, expected, atol=1e-4, rtol=1e-4)
+    v_old, missing = rollouts.followed(torch.tensor([4, 4]), torch.tensor([0, 2]), torch.empty(0))
+    assert torch.equal(v_old, rollouts.prediction_BT[4, [0, 2]])
+    s = shaped(rollouts.s_T, x)[0, [0, 2]]
+    torch.testing.assert_close(v_old + s * missing, expected[4, [0, 2]], atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("preset", ["awm", "diffusion_nft"])
+def test_one_update_asks_the_weights_once_and_has_the_same_gradient(
+    preset: str, policy: DenoisingPolicy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipes = {updates: recipe_of(preset, f"train.updates={updates}") for updates in (1, 2)}
+    asked: list[int] = []
+    predict = policy.predict
+
+    def counted(x: torch.Tensor, *rest: Any) -> torch.Tensor:
+        asked.append(len(x))
+        return predict(x, *rest)
+
+    gradients = {}
+    for updates, recipe in recipes.items():
+        with monkeypatch.context() as patch:
+            patch.setattr(policy, "predict", counted)
+            asked.clear()
+            rollouts = roll(policy, recipe)
+            assert sum(asked) == 6 * 5 + (6 * 3 if updates == 2 else 0)
+        log_ratio_BT, _, drift_BT = policy.measure(
+            rollouts, torch.arange(6), 64, "none", recipe.algorithm.ratio
+        )
+        assert log_ratio_BT.abs().max() < 1e-5
+        weight_BT = torch.linspace(-1, 1, 18).view(6, 3)
+        loss = (weight_BT * log_ratio_BT).sum() + (drift_BT.sum() if drift_BT.requires_grad else 0.0)
+        gradients[updates] = torch.autograd.grad(loss, list(policy.parameters.values()))
+    largest = max(g.abs().max().item() for g in gradients[2])
+    for once, twice in zip(gradients[1], gradients[2], strict=True):
+        torch.testing.assert_close(once, twice, atol=2e-4 * largest, rtol=1e-3)
 
 
 def test_the_images_are_those_of_the_ode(policy: DenoisingPolicy) -> None:
@@ -103,7 +143,7 @@ def test_ratio_is_one_before_an_update_and_follows_the_loss_after(
                 time_B = torch.full((6,), float(rollouts.time_T[t]))
                 v = policy.predict(rollouts.latents_BT[:, t], time_B, condition, 64).double()
             v_old = rollouts.prediction_BT[:, t].double()
-            v_star = v_old + rollouts.s_T[t] * rollouts.noise_BT[:, t].double()
+            v_star = rollouts.noise_BT[:, t].double()
             change = (v - v_star).square() - (v_old - v_star).square()
             torch.testing.assert_close(after[:, t].double(), -change.flatten(1).mean(1), atol=1e-6, rtol=1e-3)
     assert after.abs().max() > 1e-4

@@ -14,7 +14,10 @@ CHUNK = "algorithm.preset=chunk_grpo"
         (["sampling.window=[0, 6]"], "end it at 5"),
         (["sampling.window=[0, 9]"], "ends after the 6 steps of sampling.steps"),
         (["train.share=0.5", "algorithm.preset=flow_grpo"], "divergence in the loss learns from all of them"),
-        (["train.share=0.5", "algorithm.preset=diffusion_nft"], "algorithm.objective.name nft learns from"),
+        (
+            ["train.share=0.5", "algorithm.preset=diffusion_nft", "train.updates=2"],
+            "algorithm.objective.name nft with train.updates above 1 learns from",
+        ),
         (
             ["evaluation.hybrid=30", "evaluation.steps=28"],
             "hybrid is 30, but an image has only 28 steps",

@@ -19,7 +19,8 @@ BATCH = ["train.steps=10", "sampling.steps=6", "sampling.prompts_per_step=2", "s
         (["sampling.window=[2, 4]"], 6 - 2 + 2 / 4 + 3 * 2),
         (["sampling.window=[2, 4]", "sampling.shared_noise=false"], 6 + 3 * 2),
         (["sampling.window=[0, 2]", "sampling.slide=1"], 6 - 1.5 + 1.5 / 4 + 3 * 2),  # it begins at 0 … 3
-        (["sampling.window=[0, 4]", "algorithm.preset=awm"], 6 + 3 * 4 + 4),
+        (["sampling.window=[0, 4]", "algorithm.preset=awm"], 6 + 3 * 4),
+        (["sampling.window=[0, 4]", "algorithm.preset=awm", "train.updates=2"], 6 + 3 * 4 + 4),
         (
             [
                 "sampling.window=[0, 4]",

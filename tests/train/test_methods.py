@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -126,9 +127,10 @@ def moved(tiny_flux: str) -> Any:
     policy = load_policy(Model(path=tiny_flux), "cpu")
     texts = [Prompt("a red circle"), Prompt("a star"), Prompt("two blue squares")]
     settings = ["sampling.steps=5", "sampling.window=[0, 4]", "sampling.group_size=3"]
+    updates = ["sampling.prompts_per_step=3", "train.updates=2"]
     made = {}
     for preset in PRESETS:
-        recipe = load_recipe(None, [f"algorithm.preset={preset}", *settings, "sampling.prompts_per_step=3"])
+        recipe = load_recipe(None, [f"algorithm.preset={preset}", *settings, *updates])
         made[preset] = (recipe, next(policy.roll(texts, recipe, 1, (0,))))
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
@@ -182,3 +184,7 @@ def test_nft_pulls_back_rollouts_without_advantage(moved: Any) -> None:
     recipe, rollouts = made["diffusion_nft"]
     credit = Credit(torch.zeros(9), torch.arange(4), torch.ones(9, 4, dtype=torch.bool), 9)
     assert gradient(policy, rollouts, credit, recipe.algorithm, 64).abs().max() > 0
+    at_start = replace(credit, at_start=True)
+    policy.backbone.denoiser.zero_grad(set_to_none=True)
+    accumulate(policy, rollouts, at_start, recipe.algorithm, 64)  # where nothing drifted nobody is asked
+    assert all(parameter.grad is None for parameter in policy.parameters.values())

@@ -247,7 +247,8 @@ def _share(recipe: Recipe) -> Iterator[str]:
     algorithm = recipe.algorithm
     reasons = {
         "algorithm.advantage.name gae": algorithm.advantage.name == "gae",
-        "algorithm.objective.name nft": algorithm.objective.name == "nft",
+        "algorithm.objective.name nft with train.updates above 1": algorithm.objective.name == "nft"
+        and recipe.train.updates > 1,
         "algorithm.divergence in the loss": algorithm.divergence.beta > 0
         and not algorithm.divergence.in_reward,
     }

@@ -22,9 +22,12 @@ def drawn(recipe: Recipe) -> float:
 
 
 def asked_before(recipe: Recipe) -> float:
-    """Forwards of the weights that sampled, beside those that drew: noised copies ask one a decision."""
+    """Forwards of the weights that sampled, beside those that drew.
+
+    Noised copies ask one a decision, unless one update a batch trains those weights themselves.
+    """
     first, last = recipe.trained_steps
-    return float(last - first) if recipe.algorithm.ratio.of_copies else 0.0
+    return float(last - first) if recipe.algorithm.ratio.of_copies and recipe.train.updates > 1 else 0.0
 
 
 def trained(recipe: Recipe) -> float:

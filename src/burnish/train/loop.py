@@ -268,7 +268,17 @@ class Trainer:
         if self.recipe.algorithm.weights.name != "none":
             weigh = weights.WEIGHTS[self.recipe.algorithm.weights.name]
             weight_T = weigh(rollouts.b_T, rollouts.s_T).float()
-        return Credit(advantage_B, unit_T, keep_BT, max(1, scored), return_BT, weight, longest, weight_T)
+        return Credit(
+            advantage_B,
+            unit_T,
+            keep_BT,
+            denominator=max(1, scored),
+            return_BT=return_BT,
+            policy_weight=weight,
+            longest=longest,
+            weight_T=weight_T,
+            at_start=self.recipe.train.updates == 1,
+        )
 
     def _update(self, step: int, rollouts: Any, credit: Credit) -> Metrics:
         """`train.updates` optimiser steps, each on its share of the groups."""

@@ -33,6 +33,7 @@ class Credit:
         policy_weight: 0 while the critic alone learns.
         longest: decisions of the longest possible rollout; None: T.
         weight_T: weight of each decision in the loss, float32 [T]; None: all alike.
+        at_start: whether the weights are still those that sampled, so that no drift has a gradient.
     """
 
     advantage_B: Tensor
@@ -43,6 +44,7 @@ class Credit:
     policy_weight: float = 1.0
     longest: int | None = None
     weight_T: Tensor | None = None
+    at_start: bool = False
 
     def shares(self, group_B: Tensor, count: int) -> list[Credit]:
         """This credit cut into `count` parts by whole groups; a part sees only its own rollouts."""
@@ -78,7 +80,8 @@ def accumulate(
     low, high, options = objective.clip_low, objective.upper, objective.options
     beta = 0.0 if algorithm.divergence.in_reward else algorithm.divergence.beta
     divergence = algorithm.divergence.name if beta else "none"
-    everyone = divergence != "none" or credit.return_BT is not None or objective.name == "nft"
+    drifts = objective.name == "nft" and not credit.at_start
+    everyone = divergence != "none" or credit.return_BT is not None or drifts
     weighty = credit.advantage_B.view(len(credit.advantage_B), -1).any(1)
     active = credit.keep_BT.any(1) if everyone else weighty
     which = active.nonzero().flatten()

@@ -27,15 +27,22 @@ if TYPE_CHECKING:
 class Copies(Rollouts):
     """B finished images with T noised copies of each.
 
-    As `Rollouts`, where `latents_BT` are the copies x_t, `prediction_BT` the predictions v_old of the weights
-    that sampled, `noise_BT` is (v* − v_old)/s with the target v*, `b_T` is 1, `s_T` the scale of the matching
-    loss, and `l1rel_T` is 0.
+    As `Rollouts`, where `latents_BT` are the copies x_t, `noise_BT` the targets v*, `b_T` is 1, `s_T` the
+    scale of the matching loss, and `l1rel_T` is 0. `prediction_BT` holds the predictions v_old of the weights
+    that sampled, or no column where those are the weights that are trained.
     """
 
     @property
     def choice_BT(self) -> Tensor:
         """Two rollouts are the same when their images are."""
         return self.final_B[:, None]
+
+    def followed(self, which_N: Tensor, t_N: Tensor, prediction: Tensor) -> tuple[Tensor, Tensor]:
+        """v_old and (v* − v_old)/s, [N, …] each."""
+        asked = self.prediction_BT.shape[1] > 0
+        v_old = self.prediction_BT[which_N, t_N] if asked else prediction
+        s = self.s_T.to(v_old)[t_N].view(-1, *[1] * (v_old.ndim - 1))
+        return v_old, (self.noise_BT[which_N, t_N] - v_old) / s
 
 
 @torch.no_grad()
@@ -49,7 +56,8 @@ def copies(
 ) -> Iterator[Rollouts]:
     """The rollouts of each part with noised copies as their decisions.
 
-    The noise is drawn for the whole batch and cut, so the parts do not change it.
+    With one update a batch the weights that sampled are those that are trained, and are not asked twice. The
+    noise is drawn for the whole batch and cut, so the parts do not change it.
 
     Args:
         policy: whose predictions are the old ones.
@@ -82,19 +90,19 @@ def copies(
         which, start = slice(start, start + len(part)), start + len(part)
         x_0 = part.final_B
         condition = {key: value[part.prompt_B.to(value.device)] for key, value in part.condition.items()}
-        kept: tuple[list[Tensor], ...] = ([], [], [])
+        copies_T, targets_T, asked_T = [], [], [x_0[:, None][:, :0]]
         for t in range(last - first):
             noise, level = noise_B(t)[which].to(x_0.device), (float(alpha_T[t]), float(sigma_T[t]))
             x = matching.noised(x_0, noise, *level)
-            v = policy.predict(x, torch.full((len(x),), float(time_T[t]), device=x.device), condition, rows)
-            missing = matching.target(x_0, noise, *level, schedule.prediction) - v
-            for values, value in zip(kept, (x, v, missing / float(s_T[t])), strict=True):
-                values.append(value)
-        latents_BT, prediction_BT, noise_BT = (torch.stack(values, 1) for values in kept)
+            copies_T.append(x)
+            targets_T.append(matching.target(x_0, noise, *level, schedule.prediction))
+            if recipe.train.updates > 1:
+                time_B = torch.full((len(x),), float(time_T[t]), device=x.device)
+                asked_T.append(policy.predict(x, time_B, condition, rows)[:, None])
         yield Copies(
-            latents_BT=latents_BT,
-            prediction_BT=prediction_BT,
-            noise_BT=noise_BT,
+            latents_BT=torch.stack(copies_T, 1),
+            prediction_BT=torch.cat(asked_T, 1),
+            noise_BT=torch.stack(targets_T, 1),
             time_T=time_T,
             b_T=torch.ones_like(s_T),
             s_T=s_T,

@@ -302,10 +302,7 @@ class DenoisingPolicy(Conditioned, Referenced):
         everything = torch.ones(len(which), steps, dtype=torch.bool)
         keep_BT = (everything if keep_BT is None else keep_BT).to(self.device)
         t_N, b_N = keep_BT.T.nonzero(as_tuple=True)  # time-major, as it was sampled
-        x, v_old, noise = (
-            value[which[b_N], t_N]
-            for value in (rollouts.latents_BT, rollouts.prediction_BT, rollouts.noise_BT)
-        )
+        x = rollouts.latents_BT[which[b_N], t_N]
         prompts = rollouts.prompt_B[which_B.cpu()][b_N.cpu()]
         condition = {key: value[prompts.to(value.device)] for key, value in rollouts.condition.items()}
         time, b, s = (
@@ -313,6 +310,7 @@ class DenoisingPolicy(Conditioned, Referenced):
             for value in (rollouts.time_T, rollouts.b_T, rollouts.s_T)
         )
         v = self.predict(x, time, condition, rows)
+        v_old, noise = rollouts.followed(which[b_N], t_N, v.detach())
         options = {"beta": ratio.beta} if ratio.name == "contrast" else {}
         log_ratio, drift = ratios.RATIOS[ratio.name](noise, v, v_old, b, s, **options)
         distance = torch.zeros_like(log_ratio)

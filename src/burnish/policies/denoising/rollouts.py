@@ -64,6 +64,16 @@ class Rollouts:
         """What was drawn: two rollouts are the same when these are."""
         return self.noise_BT
 
+    def followed(self, which_N: Tensor, t_N: Tensor, prediction: Tensor) -> tuple[Tensor, Tensor]:
+        """The prediction that was followed and the noise that was drawn at N decisions, [N, …] each.
+
+        Args:
+            which_N: rollout of each decision.
+            t_N: its number.
+            prediction: [N, …] under the current weights.
+        """
+        return self.prediction_BT[which_N, t_N], self.noise_BT[which_N, t_N]
+
     def unit(self, settings: Unit) -> Tensor:
         """The unit of each trained decision, int64 [T]."""
         steps = len(self.time_T)
