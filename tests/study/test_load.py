@@ -21,13 +21,17 @@ def test_bundled_studies_load_and_survive_a_round_trip(name, tmp_path):
 
 
 def test_the_bundled_ones_ask_what_they_say():
-    assert bundled() == ["chunks", "compute", "language", "noise", "quick", "size", "slas", "together"]
+    assert bundled() == ["chunks", "compute", "language", "noise", "quick", "size", "slas", "together", "transfer"]
     slas, chunks = load_study("slas"), load_study("chunks")
     gammas = [recipe_of(slas, m).algorithm.advantage.gamma for m in slas.methods if m.startswith("slas_")]
     assert gammas == [0.25, 0.5, 1, 2]
     sizes = [recipe_of(chunks, m).algorithm.unit.sizes for m in ("twos", "threes", "one", "dynamic")]
     assert sizes == [[2, 2, 2], [3, 3], [6], "dynamic"]
-    assert {recipe_of(chunks, m).train.updates for m in chunks.methods} == {2}
+    updates = {m: recipe_of(chunks, m).train.updates for m in chunks.methods}
+    assert [m for m in updates if updates[m] == 1] == ["steps_once"]
+    transfer = load_study("transfer")
+    trained = {recipe_of(transfer, m).data.prompts for m in transfer.methods}
+    assert trained == {f"scenes:train/{measure.set.split('/')[1]}" for measure in transfer.measures}
     quick = load_study("quick")
     assert rollouts(recipe_of(quick, "slas")) == 24 * 8 * 12
 
