@@ -1,7 +1,9 @@
 import numpy as np
 from PIL import Image
 
-from burnish.study.raters import noise, vividness
+from burnish.data.prompts import load_prompts
+from burnish.scenes.verifier import verify
+from burnish.study.raters import noise, saturated, vividness
 
 
 def test_noise_is_standard_normal_and_says_the_same_twice():
@@ -21,3 +23,17 @@ def test_vividness_likes_saturated_and_large():
     half[:2] = 0
     images = [Image.fromarray(picture) for picture in (red, half, grey)]
     assert vividness(images, ["a red star"] * 3) == [2.0, 1.0, 0.0]
+
+
+def test_a_saturated_verifier_tells_pictures_of_few_prompts_apart():
+    rng = np.random.default_rng(0)
+    images = [Image.fromarray(rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)) for _ in range(400)]
+    prompts = list({prompt.text: None for prompt in load_prompts("scenes:train")})[:400]
+    told = np.array([verify(image, prompt).graded for image, prompt in zip(images, prompts, strict=True)])
+    clean = np.array(saturated(images, prompts, alive=0.25, noise=0.0))
+    dead = clean == 1
+    assert 0.68 < dead.mean() < 0.82
+    assert np.array_equal(clean[~dead], told[~dead])
+    rest = np.array(saturated(images, prompts, alive=0.25, noise=0.02)) - clean
+    assert 0.017 < rest.std() < 0.023
+    assert np.array_equal(saturated(images, prompts, alive=1.0, noise=0.0), told)

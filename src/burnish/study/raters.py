@@ -1,4 +1,4 @@
-"""Faults to add to a training reward, by weight: noise, and a taste for vivid, large things.
+"""Training rewards with faults: noise and a taste for vivid things to add by weight, a saturated verifier.
 
 rewards=[{name: scenes_preference}, {name: "burnish.study.raters:noise", weight: 2.0}]
 """
@@ -10,6 +10,8 @@ from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image
+
+from burnish.scenes.verifier import verify
 
 _COLOURED = 0.4
 """Saturation from which a pixel counts as coloured, as for the raters of scenes_preference."""
@@ -28,6 +30,30 @@ def vividness(images: Sequence[Image.Image], prompts: Sequence[str]) -> list[flo
         saturation = pixels.max(-1) - pixels.min(-1)
         found.append(float(saturation.mean() + (saturation > _COLOURED).mean()))
     return found
+
+
+def saturated(
+    images: Sequence[Image.Image], prompts: Sequence[str], alive: float = 0.25, noise: float = 0.02
+) -> list[float]:
+    """The verifier's graded score for a share of the prompts and 1 for the others, both with a little noise.
+
+    Groups of the others differ by noise alone, as where a reward no longer tells good from better.
+
+    Args:
+        images: the pictures.
+        prompts: of the embedded world.
+        alive: share of the prompts that are judged, drawn by their text.
+        noise: standard deviation.
+    """
+    return [
+        (verify(image, prompt).graded if _share(prompt) < alive else 1.0) + noise * _normal(image, prompt)
+        for image, prompt in zip(images, prompts, strict=True)
+    ]
+
+
+def _share(prompt: str) -> float:
+    """A number in [0, 1) that the text fixes."""
+    return int.from_bytes(hashlib.sha256(prompt.encode()).digest()[:8], "big") / 2**64
 
 
 def _normal(image: Image.Image, prompt: str) -> float:
