@@ -14,6 +14,8 @@ def test_weights_by_hand() -> None:
     torch.testing.assert_close(weights.noise(b, s), torch.tensor([1.5, 1.0, 0.5]).double())
     inverse = torch.tensor([10, 10 / 3, 5]).double()
     torch.testing.assert_close(weights.guard(b, s), inverse / inverse.mean())
+    told = torch.tensor([0.9, 0.04 / 0.3, 0.05]).double()
+    torch.testing.assert_close(weights.signal(b, s), told / told.mean())
 
 
 @pytest.mark.parametrize("name", list(weights.WEIGHTS))
@@ -50,3 +52,22 @@ def test_guard_and_its_ratio_have_equal_gradients_over_steps() -> None:
     log_ratio, _ = ratios.guard(noise, v, torch.zeros_like(v), b, s)
     (slope,) = torch.autograd.grad((weights.guard(b, s) * log_ratio).sum(), v)
     torch.testing.assert_close(slope, slope[:1].expand_as(slope))
+
+
+def test_signal_has_the_least_noise_for_a_reward_that_is_linear_in_the_noise() -> None:
+    """The reward is the sum of the noises; of all weights of the steps' gradients none tells more of it."""
+    table, generator = transitions.flow_sde(SIGMAS, 0.7), torch.Generator().manual_seed(0)
+    b, s = table.b_T[:4], table.s_T[:4]
+    noise = torch.randn(400_000, 4, generator=generator, dtype=torch.float64)
+    reward = (noise * s).sum(1, keepdim=True)
+    gradient = reward * noise * b / s
+    torch.testing.assert_close(gradient.mean(0), b, atol=0.02, rtol=0.03)  # E[R·ε]·b/s = b: s takes no part
+
+    def ratio(weight: torch.Tensor) -> float:
+        total = (gradient * weight).sum(1)
+        return (total.mean() / total.std()).abs().item()
+
+    best = ratio(weights.signal(b, s))
+    assert best > max(ratio(weights.noise(b, s)), ratio(weights.guard(b, s)), ratio(weights.none(b, s)))
+    for drawn in torch.rand(50, 4, generator=generator, dtype=torch.float64):
+        assert best > ratio(drawn) - 0.01

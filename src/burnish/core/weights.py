@@ -32,8 +32,25 @@ def guard(b_T: Tensor, s_T: Tensor) -> Tensor:
     return _of_mean_one(1 / b_T.double().abs())
 
 
+def signal(b_T: Tensor, s_T: Tensor) -> Tensor:
+    """By s²/|b|: what a step's gradient tells, over the variance of its noise (ours).
+
+    The gradient of a step's log-ratio is (b/s)·ε·∂v, so its noise has the variance (b/s)². Where a reward R
+    is nearly linear in the noise, E[A·ε] = s·∂R/∂x, and the gradient's mean is b·∂R/∂x, whatever s is. Of all
+    weighted sums of gradients that point one way, weights of mean over variance have the best ratio of signal
+    to noise: s²/|b| times |∂R/∂x|, which is taken to be the same at every step. Late steps draw little noise,
+    and their gradients are large and nearly all noise.
+    """
+    return _of_mean_one(s_T.double().square() / b_T.double().abs())
+
+
 def _of_mean_one(weight_T: Tensor) -> Tensor:
     return weight_T / weight_T.mean()
 
 
-WEIGHTS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"none": none, "noise": noise, "guard": guard}
+WEIGHTS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "none": none,
+    "noise": noise,
+    "guard": guard,
+    "signal": signal,
+}

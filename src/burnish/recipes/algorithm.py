@@ -92,10 +92,10 @@ class Ratio(Section):
 class Weights(Section):
     """How much each decision counts in the loss."""
 
-    name: Literal["none", "noise", "guard"] = Field(
+    name: Literal["none", "noise", "guard", "signal"] = Field(
         default="none",
         description="none; noise: by the noise a step draws (TempFlow-GRPO); guard: equal gradients of the "
-        "steps (GRPO-Guard).",
+        "steps (GRPO-Guard); signal: by the signal-to-noise ratio of a step's gradient.",
     )
 
 
