@@ -14,6 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from burnish.core import choice
+from burnish.core.groups import centred
 from burnish.data.prompts import load_prompts
 from burnish.engine import rng
 from burnish.policies.denoising.policy import DenoisingPolicy
@@ -52,6 +54,7 @@ def diagnose(recipe: Recipe) -> Iterator[Finding]:
     yield health.ratio_is_one(metrics["ratio_drift"], recipe.algorithm.objective.clip_low)
     yield health.reward_varies(metrics)
     yield reward_within_prompts(trainer.last_rewards_B, trainer.last_groups_B)
+    yield reward_noise(trainer.last_rewards_B, scored_again(trainer), trainer.last_groups_B)
     yield groups_alive(metrics["dead_groups"], recipe.sampling.group_size)
     yield health.weights_moved(before, dict(policy.parameters), metrics["grad_norm"] > 0)
     yield health.ledger_balances(trainer.counters)
@@ -145,6 +148,34 @@ def reward_within_prompts(reward_B: Tensor, group_B: Tensor) -> Finding:
     if not ok:
         message += ": the reward mostly ranks prompts; add noise (sampling.eta, window) or another reward"
     return Finding("reward varies within prompts", ok, message)
+
+
+def scored_again(trainer: Trainer) -> Tensor:
+    """A second scoring of the step's rollouts, float64 [B]."""
+    group_B = trainer.last_groups_B.tolist()
+    outputs = trainer.policy.outputs(trainer.last_rollouts, trainer.recipe.sampling.rows)
+    prompts = [trainer.last_prompts[group] for group in group_B]
+    return torch.from_numpy(trainer.rewards.score(outputs, prompts, group_B).total_B)
+
+
+def reward_noise(first_B: Tensor, second_B: Tensor, group_B: Tensor) -> Finding:
+    """How much of the reward is noise, and which advantage foretells another scoring best."""
+    check, both_B = "reward asked twice", first_B.isfinite() & second_B.isfinite()
+    first_B, second_B, group_B = first_B[both_B], second_B[both_B], group_B[both_B]
+    within = float(centred(first_B, group_B).square().mean()) if len(first_B) else 0.0
+    if torch.equal(first_B, second_B) or not within:
+        return Finding(check, True, "it says the same")
+    share = float(choice.noise_variance(first_B, second_B)) / within
+    order = choice.foretelling(first_B, second_B, group_B)
+    best = next(iter(order))
+    name, _, gamma = best.partition(" γ=")
+    setting = f"algorithm.advantage.name={name}" + (f" algorithm.advantage.gamma={gamma}" if gamma else "")
+    told = ", ".join(f"{name} {cosine:.2f}" for name, cosine in order.items())
+    ok = share <= 0.5
+    message = f"noise is {share:.0%} of the variance within a prompt; {setting} foretells it best ({told})"
+    if not ok:
+        message += ": most of what tells rollouts apart is noise; score several times and take the mean"
+    return Finding(check, ok, message)
 
 
 def groups_alive(dead: float, size: int) -> Finding:

@@ -69,7 +69,7 @@ class Trainer:
             self.noise_finding = health.noise_differs(rollouts, sampling.group_size)
         reward_B = torch.from_numpy(scores.total_B)
         self.last_rewards_B, self.last_groups_B = reward_B, rollouts.prompt_B
-        self.last_rollouts = rollouts
+        self.last_rollouts, self.last_prompts = rollouts, prompts
         advantage_B, return_BT = self._advantage(scores, rollouts, prompts)
         credit = self._credit(step, rollouts, advantage_B, reward_B, return_BT)
         numbers = self._update(step, rollouts, credit)

@@ -3,10 +3,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from burnish.core import advantages
 from burnish.engine.rng import generator
 from burnish.study.exact.results import CANDIDATES, SIGNALS, tails
-from burnish.study.exact.rule import agreement, best_gamma, choose, noise_variance, posterior_mean
+from burnish.study.exact.rule import best_gamma, choose, posterior_mean
 from burnish.study.exact.shaping import POWERS
 
 
@@ -51,18 +50,6 @@ def test_gamma_is_justified_by_tails_not_by_noise():
     assert best("half of the prompts dead", False)[0] > 0.3
     assert best("one outcome in eight", False)[0] > 0.6
     assert best("normal", True)[0] < -0.2
-
-
-def test_noise_is_half_the_squared_difference():
-    assert noise_variance(torch.tensor([0.0, 0.0]), torch.tensor([2.0, 0.0])).item() == 1.0
-
-
-def test_agreement_by_hand():
-    group = torch.tensor([0, 0, 1, 1])
-    first, second = torch.tensor([0.0, 2.0, 0.0, 0.0]), torch.tensor([0.0, 2.0, 0.0, 2.0])
-    # Centred: (−1, 1, 0, 0) and (−1, 1, −1, 1): cosine 2 / (√2 · 2), and the same the other way round.
-    assert agreement(advantages.dr_grpo, first, second, group).item() == pytest.approx(0.5**0.5)
-    assert agreement(advantages.dr_grpo, second, second, group).item() == pytest.approx(1.0)
 
 
 def test_the_rule_takes_linear_without_noise_and_more_where_few_groups_have_signal():

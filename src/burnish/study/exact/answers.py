@@ -161,7 +161,8 @@ def gammas(found: Results) -> list[str]:
         f"{rare:.2f}. Heavy-tailed noise turns it round: {signed(heavy)} for a normal signal; the best "
         "power is below linear, which SLAS does not offer and a clamp imitates.",
         "**The rule**: score a few batches twice and take the γ whose advantages agree best with the "
-        "centred rewards of the other scoring (`choose` in `rule.py`). Against γ = 0 on the short budget "
+        "centred rewards of the other scoring (`burnish doctor` does so with one batch). Against γ = 0 on "
+        "the short budget "
         f"it is better in {rule[0]} regimes and worse in "
         f"{rule[1]} of {len(found.contests)} (few alive: "
         f"{_short(found, 'few alive', 'rule over γ')}; rare, noise 1: "

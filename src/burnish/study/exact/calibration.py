@@ -11,11 +11,12 @@ from functools import partial
 from torch import Tensor
 
 from burnish.core import advantages
+from burnish.core.choice import Advantage
 from burnish.engine.rng import generator
 from burnish.study.analysis import Mean, mean_of
 from burnish.study.exact.climb import alignment, batch, credit, draw
 from burnish.study.exact.regimes import PROMPTS, half_dead
-from burnish.study.exact.shaping import POWERS, Advantage, shrunk
+from burnish.study.exact.shaping import POWERS, shrunk
 
 NOISES = (0.02, 0.1, 0.25, 0.5, 0.75, 1.0)
 SIZES = (4, 8, 12, 16, 24)

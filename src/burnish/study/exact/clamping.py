@@ -11,11 +11,11 @@ from functools import partial
 import torch
 
 from burnish.core import advantages
+from burnish.core.choice import Advantage
 from burnish.study.analysis import Mean, mean_of
 from burnish.study.exact.climb import alignment, climb, draw
 from burnish.study.exact.contest import SHORT
 from burnish.study.exact.regimes import Regime
-from burnish.study.exact.shaping import Advantage
 
 LARGEST = 5.0
 METHODS: dict[str, Advantage] = {

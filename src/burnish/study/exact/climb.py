@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from burnish.core.choice import Advantage
 from burnish.engine.rng import generator
 from burnish.study.exact.regimes import Regime, Scorer
-from burnish.study.exact.shaping import Advantage, over_batches
+from burnish.study.exact.shaping import over_batches
 from burnish.study.exact.world import World, cosine, gradient, policy, progress, pull, shared
 
 PARAMETERS, GROUP, STEPS = 48, 8, 30

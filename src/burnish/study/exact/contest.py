@@ -13,12 +13,13 @@ import torch
 from torch import Tensor
 
 from burnish.core import advantages
+from burnish.core.choice import Advantage, noise_variance
 from burnish.engine.rng import generator
 from burnish.study.analysis import Mean, holm, mean_of, paired
 from burnish.study.exact.climb import GROUP, Setting, alignment, batch, climb, draw, groups, tune
 from burnish.study.exact.regimes import PROMPTS, Regime
-from burnish.study.exact.rule import choose, noise_variance
-from burnish.study.exact.shaping import METHODS, PARTS, POWERS, Advantage, shrunk
+from burnish.study.exact.rule import choose
+from burnish.study.exact.shaping import METHODS, PARTS, POWERS, shrunk
 
 SHORT = 0.25
 """Step length of the short budget: the same for all, a path on which direction is everything."""

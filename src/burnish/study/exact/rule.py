@@ -1,10 +1,9 @@
-"""Which shaping the measured noise of a reward justifies: theory, and a rule that needs two scorings.
+"""Which shaping the noise of a reward justifies: theory, and the rule of `core.choice` over many worlds.
 
-With noise, a shaped advantage f(d) of the observed centred reward d points best when it is proportional to
-E[A | d] (ours: that minimises E(f(d) − A)² over f up to scale). So super-linear shaping is right exactly
-where E[A | d] bends upward: where the signal has heavier tails than the noise.
+Super-linear shaping is right exactly where E[A | d] bends upward: where the signal has heavier tails than the
+noise.
 
-Axes: R rollouts, B rollouts of one batch, N grid points; C components of a mixture.
+Axes: B rollouts of one batch, N grid points; C components of a mixture.
 """
 
 from __future__ import annotations
@@ -15,9 +14,7 @@ from math import log, pi
 import torch
 from torch import Tensor
 
-from burnish.core.groups import centred
-from burnish.study.exact.shaping import Advantage
-from burnish.study.exact.world import cosine
+from burnish.core.choice import Advantage, agreement
 
 Mixture = Sequence[tuple[float, float]]
 """Weights (summing to 1) and standard deviations of normals with mean 0."""
@@ -57,22 +54,6 @@ def best_gamma(signal: Mixture, noise: Mixture, candidates: Tensor) -> tuple[flo
     power = sum(share * tau**2 for share, tau in signal) / 2  # half: the grid holds positive d only
     correlation_C = both_C / (size_C * power).sqrt()
     return float(candidates[correlation_C.argmax()]), correlation_C
-
-
-def noise_variance(first_R: Tensor, second_R: Tensor) -> Tensor:
-    """σ² of one scoring: half the mean squared difference of two scorings of the same rollouts."""
-    return (first_R - second_R).square().mean(-1) / 2
-
-
-def agreement(advantage: Advantage, first_B: Tensor, second_B: Tensor, group_B: Tensor) -> Tensor:
-    """Cosine between the advantage of one scoring and the centred rewards of another, both ways, a scalar.
-
-    As the second scoring's noise is independent of the first, its expectation is largest where the advantage
-    is proportional to E[A | first]. A bias that both scorings share is not noise, and is not seen.
-    """
-    there = cosine(advantage(first_B, group_B), centred(second_B, group_B))
-    back = cosine(advantage(second_B, group_B), centred(first_B, group_B))
-    return (there + back) / 2
 
 
 def choose(

@@ -9,17 +9,14 @@ Axes: S worlds, B rollouts of one batch.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 
 import torch
 from torch import Tensor
 
 from burnish.core import advantages
+from burnish.core.choice import Advantage
 from burnish.core.groups import centred, group_std
-
-Advantage = Callable[[Tensor, Tensor], Tensor]
-"""Rewards [B] and groups [B] to advantages [B]."""
 
 GAMMAS = {"slas ¼": 0.25, "slas ½": 0.5, "slas 1": 1.0, "slas 2": 2.0}
 POWERS: dict[str, Advantage] = {
