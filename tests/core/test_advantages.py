@@ -174,14 +174,15 @@ def test_missing_rollouts_change_nothing_for_the_others(
     torch.testing.assert_close(function(reward, group)[present], without)
 
 
+@pytest.mark.parametrize("name", ["grpo", "batch_std", "slas", "reinforce_pp"])
 @settings(max_examples=30, deadline=None)
 @given(batch=batches(missing=False), scale=st.floats(0.01, 100), shift=st.floats(-10, 10))
-def test_grpo_does_not_see_scale_and_shift(
-    batch: tuple[torch.Tensor, torch.Tensor], scale: float, shift: float
+def test_scale_and_shift_of_all_rewards_are_not_seen(
+    name: str, batch: tuple[torch.Tensor, torch.Tensor], scale: float, shift: float
 ) -> None:
     reward, group = batch
-    found = advantages.grpo(reward * scale + shift, group, eps=1e-12)
-    reference = advantages.grpo(reward, group, eps=1e-12)
+    found = advantages.ADVANTAGES[name](reward * scale + shift, group, eps=1e-12)
+    reference = advantages.ADVANTAGES[name](reward, group, eps=1e-12)
     alive = reference != 0  # the shift may round equal rewards alike, never apart
     torch.testing.assert_close(found[alive], reference[alive], rtol=1e-6, atol=1e-6)
 
