@@ -32,12 +32,13 @@ def test_the_default_is_the_bundled_scenes_recipe_and_mirrors_the_schema():
 WHOLE = ("ppo", "gspo", "gmpo")
 ELSEWHERE = {
     "scenes-vqa": ("flow_grpo", "grpo_guard", "tempflow", "awm", "diffusion_nft"),
+    "scenes-nft": tuple(preset for preset in PRESETS if preset not in ("awm", "diffusion_nft")),
     "papers/dance_grpo_flux": WHOLE,
     "papers/slas_flux": WHOLE,
     "papers/gcpo_flux": WHOLE,
 }
 """recipe -> the presets that are for the other kind of model (of image recipes, ppo), or that have one unit
-where the recipe trains a part of the units."""
+where the recipe trains a part of the units, or that need noise where the recipe samples by the ODE."""
 
 
 @pytest.mark.parametrize(
