@@ -162,7 +162,8 @@ def reward_noise(first_B: Tensor, second_B: Tensor, group_B: Tensor) -> Finding:
     """How much of the reward is noise, and which advantage foretells another scoring best."""
     check, both_B = "reward asked twice", first_B.isfinite() & second_B.isfinite()
     first_B, second_B, group_B = first_B[both_B], second_B[both_B], group_B[both_B]
-    within = float(centred(first_B, group_B).square().mean()) if len(first_B) else 0.0
+    spread = [centred(reward_B, group_B).square().sum() for reward_B in (first_B, second_B)]
+    within = float(sum(spread)) / max(1, 2 * len(first_B))
     if torch.equal(first_B, second_B) or not within:
         return Finding(check, True, "it says the same")
     share = float(choice.noise_variance(first_B, second_B)) / within
