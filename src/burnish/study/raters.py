@@ -53,9 +53,14 @@ def saturated(
 
 def _share(prompt: str) -> float:
     """A number in [0, 1) that the text fixes."""
-    return int.from_bytes(hashlib.sha256(prompt.encode()).digest()[:8], "big") / 2**64
+    return _hashed(prompt.encode()) / 2**64
 
 
 def _normal(image: Image.Image, prompt: str) -> float:
-    digest = hashlib.sha256(np.asarray(image).tobytes() + prompt.encode()).digest()
-    return float(np.random.default_rng(int.from_bytes(digest[:8], "big")).standard_normal())
+    seed = _hashed(np.asarray(image).tobytes() + prompt.encode())
+    return float(np.random.default_rng(seed).standard_normal())
+
+
+def _hashed(data: bytes) -> int:
+    """The first 64 bits of a hash."""
+    return int.from_bytes(hashlib.sha256(data).digest()[:8], "big")

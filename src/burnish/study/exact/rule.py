@@ -14,7 +14,7 @@ from math import log, pi
 import torch
 from torch import Tensor
 
-from burnish.core.choice import Advantage, agreement
+from burnish.core.choice import Advantage, foretelling
 
 Mixture = Sequence[tuple[float, float]]
 """Weights (summing to 1) and standard deviations of normals with mean 0."""
@@ -67,9 +67,7 @@ def choose(
         second_SB: another scoring of the same rollouts.
         group_B: group of each rollout.
     """
-    names = list(advantages)
-    scores = [
-        torch.func.vmap(lambda one, two, each=each: agreement(each, one, two, group_B))(first_SB, second_SB)
-        for each in advantages.values()
+    return [
+        next(iter(foretelling(first_B, second_B, group_B, advantages)))
+        for first_B, second_B in zip(first_SB, second_SB, strict=True)
     ]
-    return [names[place] for place in torch.stack(scores).argmax(0).tolist()]
