@@ -226,6 +226,18 @@ def test_other_refusals(tiny_flux: str) -> None:
         pick_device("warp:9")
 
 
+def test_cudnn_attention_is_put_aside_on_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("burnish.policies.load.find_device", torch.device)
+    before = torch.backends.cuda.cudnn_sdp_enabled()
+    try:
+        for name, left in (("cpu", True), ("cuda", False)):
+            torch.backends.cuda.enable_cudnn_sdp(True)
+            pick_device(name)
+            assert torch.backends.cuda.cudnn_sdp_enabled() is left
+    finally:
+        torch.backends.cuda.enable_cudnn_sdp(before)
+
+
 def test_parts_are_the_batch_cut_by_groups(policy: DenoisingPolicy) -> None:
     texts = [*TEXTS, "a blue star"]
     options = {"seed": (0, "t"), "shared_noise": False}

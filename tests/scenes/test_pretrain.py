@@ -30,6 +30,10 @@ def test_training_scenes_are_a_function_of_the_seed_and_never_held_out():
     assert images.shape == (pretrain.BLOCK, models.PIXELS, models.PIXELS, 3)
     assert {parse(text).split for text in texts} == {"train"}
     assert texts != pretrain.render_block(6)[1]
+    larger, same = pretrain.render_block(5, 2 * models.PIXELS)
+    assert texts == same
+    halved = larger.reshape(pretrain.BLOCK, models.PIXELS, 2, models.PIXELS, 2, 3).mean((2, 4))
+    assert np.abs(halved - images).mean() < 2  # the same scenes, drawn finer
 
 
 def test_a_model_is_built_from_nothing_and_loads_like_flux(tmp_path, monkeypatch):
@@ -75,6 +79,9 @@ def test_a_model_may_take_a_bundled_autoencoder(tmp_path, monkeypatch):
     taken = out / "vae"
     for name in ("config.json", "diffusion_pytorch_model.safetensors"):
         assert (taken / name).read_bytes() == (small / name).read_bytes()
+    with pytest.raises(RecipeError, match="is of 32 pixels, --size large of 64: leave --autoencoder out"):
+        pretrain.main(["--size", "large", "--out", str(tmp_path / "large"), "--autoencoder", "scenes-small"])
+    assert not (tmp_path / "large").exists()
     with pytest.raises(ModelError, match="scenes-reader makes no images"):
         models.autoencoder_of("scenes-reader")
     command = json.loads((out / "training.json").read_text())["command"]

@@ -49,6 +49,7 @@ def test_a_study_runs_is_kept_and_resumed(tmp_path, capsys, monkeypatch):
         (["slas", "--seeds", "100"], "seeds and tuning_seeds share 100"),
         (["quick", "--jobs", "0"], "0 is below 1"),
         (["quick", "--out", "."], ". is not empty and holds no study: choose another --out"),
+        (["large"], "model.path='runs/scenes-large' does not exist; give"),
     ],
 )
 def test_mistakes_are_one_sentence_and_exit_code_2(tmp_path, monkeypatch, capsys, arguments, expected):
@@ -58,6 +59,7 @@ def test_mistakes_are_one_sentence_and_exit_code_2(tmp_path, monkeypatch, capsys
     error = capsys.readouterr().err
     assert expected in error
     assert error.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_the_list_and_the_plan(capsys):

@@ -39,13 +39,20 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 def pick_device(name: str) -> torch.device:
     """`auto` becomes the accelerator where there is one.
 
+    On CUDA, cuDNN's attention, torch 2.11's default on Hopper, gives way to the flash and memory-efficient
+    kernels: its backward read illegal memory on the bundled models in bfloat16, and with some masks returns
+    NaN (github.com/pytorch/pytorch/issues/196678).
+
     Raises:
         ModelError: the device is not on this machine.
     """
     try:
-        return find_device(name)
+        device = find_device(name)
     except ValueError as reason:
         raise ModelError(f"run.device={name!r} cannot be used here ({reason}); try auto or cpu") from None
+    if device.type == "cuda":
+        torch.backends.cuda.enable_cudnn_sdp(False)
+    return device
 
 
 def folder_of(path: str) -> Path:

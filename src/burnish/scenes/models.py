@@ -26,13 +26,14 @@ BUNDLED = Path(__file__).parent / "models"
 
 @dataclass(frozen=True)
 class Size:
-    """Widths and depths of one bundled model; a head is 32 wide."""
+    """Widths and depths of one model, and the side of its pictures; a head is 32 wide."""
 
     heads: int
     double_blocks: int
     single_blocks: int
     text_width: int
     text_layers: int
+    pixels: int = PIXELS
 
 
 SIZES = {
@@ -40,6 +41,7 @@ SIZES = {
     "mini": Size(2, 2, 3, 64, 1),
     "small": Size(4, 2, 4, 96, 2),
     "base": Size(5, 3, 4, 96, 2),
+    "large": Size(12, 4, 8, 192, 2, pixels=64),  # of 40 M parameters: for a GPU
 }
 
 
@@ -88,8 +90,8 @@ def tokenizers(texts: list[str]) -> tuple[Any, Any]:
     return clip, T5Tokenizer(vocab=vocab, extra_ids=0, model_max_length=TEXT_TOKENS)
 
 
-def vae(channels: tuple[int, ...] = (16, 32, 64)) -> Any:
-    """An `AutoencoderKL` that turns 32×32 pixels into 8×8 latents of `LATENT_CHANNELS`."""
+def vae(channels: tuple[int, ...] = (16, 32, 64), pixels: int = PIXELS) -> Any:
+    """An `AutoencoderKL` of square pictures; latents are a quarter as wide and have `LATENT_CHANNELS`."""
     from diffusers import AutoencoderKL
 
     return AutoencoderKL(
@@ -99,7 +101,7 @@ def vae(channels: tuple[int, ...] = (16, 32, 64)) -> Any:
         layers_per_block=1,
         latent_channels=LATENT_CHANNELS,
         norm_num_groups=2,
-        sample_size=PIXELS,
+        sample_size=pixels,
         use_quant_conv=False,
         use_post_quant_conv=False,
         mid_block_add_attention=False,

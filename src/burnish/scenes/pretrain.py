@@ -15,6 +15,7 @@ import argparse
 import json
 import time
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -40,30 +41,30 @@ license: apache-2.0
 # burnish scenes, {size}
 
 A `FluxPipeline` of {parameters:.1f} M parameters in all, trained from nothing on rendered scenes of coloured
-shapes. It exists to study reinforcement-learning post-training in minutes: it draws 32×32 pictures of
-prompts like "a red circle left of a blue star" and is often wrong.
+shapes. It exists to study reinforcement-learning post-training in minutes: it draws {pixels}×{pixels}
+pictures of prompts like "a red circle left of a blue star" and is often wrong.
 
 - strict accuracy, 10 ODE steps, 512 prompts: {strict_test:.3f} (trained compositions, unseen prompts),
   {strict_ood:.3f} (compositions never trained on); float32 weights before rounding to float16
 - trained by `{command}`; the seed fixes data and initial weights, bits differ between machines
 - use: `FluxPipeline.from_pretrained(folder, dtype=torch.float32)`, then
-  `pipe("a red circle", height=32, width=32, num_inference_steps=10, max_sequence_length=16)`
+  `pipe("a red circle", height={pixels}, width={pixels}, num_inference_steps=10, max_sequence_length=16)`
 """
 
 
-def render_block(seed: int) -> tuple[np.ndarray, list[str]]:
-    """`BLOCK` training scenes: uint8 [BLOCK, 32, 32, 3] and their prompts."""
+def render_block(seed: int, side: int = models.PIXELS) -> tuple[np.ndarray, list[str]]:
+    """`BLOCK` training scenes: uint8 [BLOCK, side, side, 3] and their prompts."""
     rng = np.random.default_rng([seed, 20_631])
     texts = [sample(rng, "train") for _ in range(BLOCK)]
-    images = [render(layout(parse(text), rng, allow_held_out=False), models.PIXELS) for text in texts]
+    images = [render(layout(parse(text), rng, allow_held_out=False), side) for text in texts]
     return np.stack(images), texts
 
 
-def render_scenes(count: int, seed: int, workers: int) -> tuple[Tensor, list[str]]:
-    """`count` images as uint8 [count, 3, 32, 32], with prompts; the same for any number of workers."""
+def render_scenes(count: int, seed: int, workers: int, side: int) -> tuple[Tensor, list[str]]:
+    """`count` images as uint8 [count, 3, side, side], with prompts; the same for any number of workers."""
     seeds = [seed * 1_000_000 + block for block in range(-(-count // BLOCK))]
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        blocks = list(pool.map(render_block, seeds))
+        blocks = list(pool.map(partial(render_block, side=side), seeds))
     images = torch.from_numpy(np.concatenate([block[0] for block in blocks])[:count])
     return images.permute(0, 3, 1, 2).contiguous(), [text for block in blocks for text in block[1]][:count]
 
@@ -79,12 +80,12 @@ def train_autoencoder(images: Tensor, steps: int, seed: int, device: str, lr: fl
     Loss: absolute error, weighted up at edges, plus a little KL.
     """
     torch.manual_seed(seed)
-    vae = models.vae().to(device, memory_format=torch.channels_last)
+    vae = models.vae(pixels=images.shape[-1]).to(device, memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(vae.parameters(), lr=lr, weight_decay=0.0)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     started = time.time()
     for step in range(1, steps + 1):
-        rows = torch.randint(len(images), (32,))
+        rows = torch.randint(len(images), (32,)).to(images.device)
         x = pixels(images[rows]).to(device, memory_format=torch.channels_last)
         posterior = vae.encode(x).latent_dist
         y = vae.decode(posterior.sample()).sample
@@ -110,7 +111,7 @@ def train_autoencoder(images: Tensor, steps: int, seed: int, device: str, lr: fl
 
 @torch.no_grad()
 def encode(vae: Any, images: Tensor, raw: bool = False) -> Tensor:
-    """Latent means [N, C, 8, 8], scaled to unit variance unless `raw`."""
+    """Latent means [N, C, side / 4, side / 4], scaled to unit variance unless `raw`."""
     means = [vae.encode(pixels(part.to(vae.device))).latent_dist.mean for part in images.split(1000)]
     latents = torch.cat(means)
     return latents if raw else (latents - vae.config.shift_factor) * vae.config.scaling_factor
@@ -242,12 +243,12 @@ def strict_score(pipe: Any, count: int = 512, seed: int = 1234, split: Any = "te
 
 @torch.no_grad()
 def draw_samples(pipe: Any, texts: list[str], seed: int, steps: int = 10) -> list[np.ndarray]:
-    """uint8 images [32, 32, 3] by the pipeline itself."""
+    """uint8 images [side, side, 3] by the pipeline itself."""
     pipe.set_progress_bar_config(disable=True)
     out = pipe(
         texts,
-        height=models.PIXELS,
-        width=models.PIXELS,
+        height=pipe.vae.config.sample_size,
+        width=pipe.vae.config.sample_size,
         num_inference_steps=steps,
         max_sequence_length=models.TEXT_TOKENS,
         generator=torch.Generator().manual_seed(seed),
@@ -281,13 +282,20 @@ def main(argv: list[str] | None = None) -> int:
     settings = arguments(argv)
     if settings.out.exists() and any(settings.out.iterdir()):
         raise RecipeError(f"{settings.out} is not empty; choose another --out or empty it")
+    size = models.SIZES[settings.size]
     taken = models.autoencoder_of(settings.autoencoder).to(settings.device) if settings.autoencoder else None
-    images, texts = render_scenes(settings.scenes, settings.seed, settings.workers)
+    if taken and taken.config.sample_size != size.pixels:
+        raise RecipeError(
+            f"--autoencoder {settings.autoencoder} is of {taken.config.sample_size} pixels, "
+            f"--size {settings.size} of {size.pixels}: leave --autoencoder out"
+        )
+    images, texts = render_scenes(settings.scenes, settings.seed, settings.workers, size.pixels)
+    images = images.to(settings.device)
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
     vae = taken or train_autoencoder(images, settings.autoencoder_steps, settings.seed, settings.device)
     latents = encode(vae, images)
     corpus = [text for split in ("train", "test", "ood") for text in prompts(split)]
-    pipe = models.pipeline(models.SIZES[settings.size], corpus, vae, settings.seed).to(settings.device)
+    pipe = models.pipeline(size, corpus, vae, settings.seed).to(settings.device)
 
     train_text(pipe, prompts("train"), settings)
 
@@ -302,7 +310,9 @@ def main(argv: list[str] | None = None) -> int:
         save_half(pipe, folder)
         described = {**facts, "parameters": count_parameters(pipe), "command": command(settings, step)}
         (folder / "training.json").write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
-        (folder / "README.md").write_text(CARD.format(size=settings.size, **described), encoding="utf-8")
+        (folder / "README.md").write_text(
+            CARD.format(size=settings.size, pixels=size.pixels, **described), encoding="utf-8"
+        )
 
     train_flow(pipe, latents, texts, settings, save)
     return 0

@@ -156,6 +156,18 @@ def same(jobs: list[Job]) -> None:
                     )
 
 
+def ready(jobs: list[Job]) -> None:
+    """Makes sure, before anything is written, that the models of the runs to come are there.
+
+    Raises:
+        ModelError: one is not; the sentence says what to give.
+    """
+    from burnish.policies.load import folder_of
+
+    for path in sorted({job.recipe.model.path for job in jobs if not finished(job)}):
+        folder_of(path)
+
+
 def _flat(values: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
     if not isinstance(values, dict):
         yield prefix, values

@@ -10,7 +10,7 @@ from typing import TextIO
 
 from burnish.study.files import write_files
 from burnish.study.page import html
-from burnish.study.plan import claim, finished, runs, same, trials
+from burnish.study.plan import claim, finished, ready, runs, same, trials
 from burnish.study.pool import Failure, Pool, cores
 from burnish.study.readme import drawings, markdown
 from burnish.study.record import Record, record
@@ -45,9 +45,11 @@ def conduct(
         file: for the line of progress; standard output if None.
 
     Raises:
+        ModelError: a model is not there.
         RunError: `out` belongs to something else, or a run there has other settings.
         KeyboardInterrupt: after the runs have stopped; call it again to go on.
     """
+    ready([*trials(study, out), *runs(study, out, {})])
     lock = claim(study, out)
     try:
         tuning, found = trials(study, out), []
