@@ -22,7 +22,7 @@ def test_bundled_studies_load_and_survive_a_round_trip(name, tmp_path):
 
 def test_the_bundled_ones_ask_what_they_say():
     image = ["batches", "chunks", "copies", "quick", "saturated", "size", "slas", "together", "transfer"]
-    assert bundled() == sorted([*image, "compute", "language", "large", "noise"])
+    assert bundled() == sorted([*image, "compute", "language", "large", "noise", "units"])
     slas, chunks = load_study("slas"), load_study("chunks")
     gammas = [recipe_of(slas, m).algorithm.advantage.gamma for m in slas.methods if m.startswith("slas_")]
     assert gammas == [0.25, 0.5, 1, 2]

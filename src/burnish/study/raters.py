@@ -1,4 +1,5 @@
-"""Training rewards with faults: noise and a taste for vivid things to add by weight, a saturated verifier.
+"""Training rewards with faults: noise and a taste for vivid things, to add by weight; a verifier that is
+saturated on most prompts, or has a unit for each.
 
 rewards=[{name: scenes_preference}, {name: "burnish.study.raters:noise", weight: 2.0}]
 """
@@ -47,6 +48,23 @@ def saturated(
     """
     return [
         (verify(image, prompt).graded if _share(prompt) < alive else 1.0) + noise * _normal(image, prompt)
+        for image, prompt in zip(images, prompts, strict=True)
+    ]
+
+
+def units(
+    images: Sequence[Image.Image], prompts: Sequence[str], low: float = 0.1, high: float = 3.0
+) -> list[float]:
+    """The verifier's graded score in a unit of each prompt's own.
+
+    Args:
+        images: the pictures.
+        prompts: of the embedded world.
+        low: the smallest unit, above 0.
+        high: the largest; between them units are drawn by the prompt's text, evenly in their logarithm.
+    """
+    return [
+        verify(image, prompt).graded * low * (high / low) ** _share(prompt)
         for image, prompt in zip(images, prompts, strict=True)
     ]
 
