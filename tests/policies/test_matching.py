@@ -67,6 +67,17 @@ def test_a_copy_is_the_image_with_noise_and_its_target_what_is_missing(policy: D
 
 
 @pytest.mark.parametrize("preset", ["awm", "diffusion_nft"])
+def test_copies_may_have_every_level_the_last_too(policy: DenoisingPolicy, preset: str) -> None:
+    recipe = recipe_of(preset, "sampling.window=[0, 5]")
+    rollouts = roll(policy, recipe)
+    assert rollouts.latents_BT.shape[1] == 5
+    assert (rollouts.s_T > 0).all()
+    log_ratio_BT, _, drift_BT = policy.measure(rollouts, torch.arange(6), 64, ratio=recipe.algorithm.ratio)
+    assert log_ratio_BT.abs().max() < 1e-5
+    assert drift_BT.isfinite().all()
+
+
+@pytest.mark.parametrize("preset", ["awm", "diffusion_nft"])
 def test_one_update_asks_the_weights_once_and_has_the_same_gradient(
     preset: str, policy: DenoisingPolicy, monkeypatch: pytest.MonkeyPatch
 ) -> None:

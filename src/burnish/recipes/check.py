@@ -128,7 +128,7 @@ def _sampling(recipe: Recipe) -> Iterator[str]:
             f"sampling.window [{first}, {last}] ends after the {sampling.steps} steps of sampling.steps: "
             f"end it at {sampling.steps - 1} or take more steps"
         )
-    elif last == sampling.steps:
+    elif last == sampling.steps and not recipe.algorithm.ratio.of_copies:
         yield (
             f"sampling.window [{first}, {last}] includes the last step, whose noise is almost zero and whose "
             f"ratio explodes: end it at {sampling.steps - 1}"
