@@ -41,7 +41,7 @@ SIZES = {
     "mini": Size(2, 2, 3, 64, 1),
     "small": Size(4, 2, 4, 96, 2),
     "base": Size(5, 3, 4, 96, 2),
-    "large": Size(12, 4, 8, 192, 2, pixels=64),  # of 40 M parameters: for a GPU
+    "large": Size(12, 4, 8, 192, 2, pixels=64),  # 42 M parameters in all: for a GPU
 }
 
 
