@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 
-def find_device(name: str) -> torch.device:
+def find_device(name: str | torch.device) -> torch.device:
     """`auto` becomes the accelerator where there is one, else the CPU; other names are torch's.
 
     Raises:

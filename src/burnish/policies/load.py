@@ -36,7 +36,7 @@ WORDS = {"image": "images", "language": "text"}
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
-def pick_device(name: str) -> torch.device:
+def pick_device(name: str | torch.device) -> torch.device:
     """`auto` becomes the accelerator where there is one.
 
     On CUDA, cuDNN's attention, torch 2.11's default on Hopper, gives way to the flash and memory-efficient
@@ -49,7 +49,7 @@ def pick_device(name: str) -> torch.device:
     try:
         device = find_device(name)
     except ValueError as reason:
-        raise ModelError(f"run.device={name!r} cannot be used here ({reason}); try auto or cpu") from None
+        raise ModelError(f"run.device='{name}' cannot be used here ({reason}); try auto or cpu") from None
     if device.type == "cuda":
         torch.backends.cuda.enable_cudnn_sdp(False)
     return device
@@ -150,7 +150,7 @@ def load_policy(
     """
     if isinstance(settings, str):
         settings = Model(path=settings, kind=kind_of(settings))
-    place = pick_device(device) if isinstance(device, str) else device
+    place = pick_device(device)
     dtype = DTYPES[settings.dtype]
     folder = folder_of(settings.path)
     found = kind_of(settings.path)

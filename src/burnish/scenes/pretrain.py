@@ -74,19 +74,19 @@ def pixels(images: Tensor) -> Tensor:
     return images.float() / 127.5 - 1
 
 
-def train_autoencoder(images: Tensor, steps: int, seed: int, device: str, lr: float = 2e-3) -> Any:
+def train_autoencoder(images: Tensor, steps: int, seed: int, lr: float = 2e-3) -> Any:
     """The autoencoder, with `scaling_factor` and `shift_factor` set from its latents.
 
     Loss: absolute error, weighted up at edges, plus a little KL.
     """
     torch.manual_seed(seed)
-    vae = models.vae(pixels=images.shape[-1]).to(device, memory_format=torch.channels_last)
+    vae = models.vae(pixels=images.shape[-1]).to(images.device, memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(vae.parameters(), lr=lr, weight_decay=0.0)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     started = time.time()
     for step in range(1, steps + 1):
         rows = torch.randint(len(images), (32,)).to(images.device)
-        x = pixels(images[rows]).to(device, memory_format=torch.channels_last)
+        x = pixels(images[rows]).to(memory_format=torch.channels_last)
         posterior = vae.encode(x).latent_dist
         y = vae.decode(posterior.sample()).sample
         edge = (x - torch.nn.functional.avg_pool2d(x, 5, 1, 2)).abs().amax(1, keepdim=True)
@@ -112,7 +112,7 @@ def train_autoencoder(images: Tensor, steps: int, seed: int, device: str, lr: fl
 @torch.no_grad()
 def encode(vae: Any, images: Tensor, raw: bool = False) -> Tensor:
     """Latent means [N, C, side / 4, side / 4], scaled to unit variance unless `raw`."""
-    means = [vae.encode(pixels(part.to(vae.device))).latent_dist.mean for part in images.split(1000)]
+    means = [vae.encode(pixels(part)).latent_dist.mean for part in images.split(1000)]
     latents = torch.cat(means)
     return latents if raw else (latents - vae.config.shift_factor) * vae.config.scaling_factor
 
@@ -292,7 +292,7 @@ def main(argv: list[str] | None = None) -> int:
     images, texts = render_scenes(settings.scenes, settings.seed, settings.workers, size.pixels)
     images = images.to(settings.device)
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
-    vae = taken or train_autoencoder(images, settings.autoencoder_steps, settings.seed, settings.device)
+    vae = taken or train_autoencoder(images, settings.autoencoder_steps, settings.seed)
     latents = encode(vae, images)
     corpus = [text for split in ("train", "test", "ood") for text in prompts(split)]
     pipe = models.pipeline(size, corpus, vae, settings.seed).to(settings.device)

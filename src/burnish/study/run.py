@@ -49,13 +49,12 @@ def conduct(
         RunError: `out` belongs to something else, or a run there has other settings.
         KeyboardInterrupt: after the runs have stopped; call it again to go on.
     """
-    ready([*trials(study, out), *runs(study, out, {})])
+    tuning, untuned = trials(study, out), runs(study, out, {})
+    ready([*tuning, *untuned])
     lock = claim(study, out)
     try:
-        tuning, found = trials(study, out), []
-        same(tuning)
-        if not tuning:
-            same(runs(study, out, {}))
+        same(tuning or untuned)
+        found = []
         pool = Pool(at_a_time(study, jobs), study.threads, out / "logs", (lock,), file)
         if tuning:
             failures = pool.run(tuning, f"{study.name}, tuning")
