@@ -137,6 +137,7 @@ def test_evaluate_prints_a_table_or_json(run, stub):
         "prompts": None,
         "rewards": None,
         "count": 256,
+        "group_size": 1,
         "seed": 1234,
         "steps": 10,
         "device": "auto",

@@ -26,6 +26,10 @@ CHUNK = "algorithm.preset=chunk_grpo"
             ["model.kind=language", "algorithm.preset=grpo", "evaluation.hybrid=1"],
             "evaluation.hybrid is for image models",
         ),
+        (
+            ["model.kind=language", "algorithm.preset=grpo", "evaluation.group_size=4"],
+            "group_size is 4, but evaluation.greedy writes the same answer every time",
+        ),
         (["sampling.window=[2, 2]"], "sampling.window [2, 2] is empty"),
         (["sampling.window=[-1, 2]"], "0 <= first < last"),
         (["sampling.window=null", "sampling.steps=1"], "take at least 2"),

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from burnish.study.analysis import area, gap, holm, mean_of, median_reach, paired, reach, sign_flip
+from burnish.study.analysis import area, crossing, holm, mean_of, median_reach, paired, reach, sign_flip
 
 DIFFERENCES = st.lists(st.floats(-5, 5).map(lambda x: round(x, 3)), min_size=1, max_size=9)
 
@@ -100,7 +100,11 @@ def test_holm_never_lowers_and_keeps_the_order(ps):
     assert all(np.diff([adjusted[i] for i in order]) >= 0)
 
 
-def test_the_gap_counts_in_standard_deviations():
-    found = gap([1.0, 3.0, 5.0], [0.5, 0.6, 0.4], 2.0, 0.1)
-    assert found == pytest.approx([0.0, 1 - 1, 2 + 1])
-    assert gap([1.0, 3.0], [0.5, 0.6], 0.0, 0.1) == [None, None]
+def test_the_truth_is_read_where_the_proxy_first_comes_to_a_level():
+    proxy, truth = [0.0, 1.0, 0.5, 3.0], [0.0, -1.0, -2.0, -4.5]
+    assert crossing(proxy, truth, 0.5) == pytest.approx(-0.5)
+    assert crossing(proxy, truth, 1.0) == pytest.approx(-1.0)
+    assert crossing(proxy, truth, 2.0) == pytest.approx(-2.0 - 2.5 * 1.5 / 2.5)
+    assert crossing(proxy, truth, -1.0) == 0.0
+    assert crossing(proxy, truth, 3.1) is None
+    assert crossing([], [], 1.0) is None

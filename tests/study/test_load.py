@@ -22,7 +22,7 @@ def test_bundled_studies_load_and_survive_a_round_trip(name, tmp_path):
 
 def test_the_bundled_ones_ask_what_they_say():
     image = ["batches", "chunks", "copies", "quick", "saturated", "size", "slas", "together", "transfer"]
-    assert bundled() == sorted([*image, "compute", "language", "large", "noise", "units"])
+    assert bundled() == sorted([*image, "compute", "hacking", "language", "large", "noise", "units"])
     slas, chunks = load_study("slas"), load_study("chunks")
     gammas = [recipe_of(slas, m).algorithm.advantage.gamma for m in slas.methods if m.startswith("slas_")]
     assert gammas == [0.25, 0.5, 1, 2]
@@ -33,6 +33,7 @@ def test_the_bundled_ones_ask_what_they_say():
     transfer = load_study("transfer")
     trained = {recipe_of(transfer, m).data.prompts for m in transfer.methods}
     assert trained == {f"scenes:train/{measure.set.split('/')[1]}" for measure in transfer.measures}
+    assert recipe_of(load_study("noise"), "learned") == recipe_of(load_study("hacking"), "slas")
     quick = load_study("quick")
     assert rollouts(recipe_of(quick, "slas")) == 24 * 8 * 12
 

@@ -118,6 +118,16 @@ def test_training_raises_its_reward(small_run: list[str]) -> None:
     assert rows[-1][name] > rows[0][name] + 0.02
 
 
+def test_an_evaluation_of_several_pictures_a_prompt_takes_groupwise_rewards(small_run: list[str]) -> None:
+    win = "{name: win_rate, options: {over: scenes_graded}}"
+    rewards = f"evaluation.reward=[{{name: scenes_graded}}, {{name: diversity}}, {win}]"
+    assert main(["train", *small_run, rewards, "evaluation.group_size=2"]) == 0
+    rows = [e for e in read_events(folder_of(small_run) / "metrics.jsonl") if e["kind"] == "evaluate"]
+    for row in rows:
+        assert 0 < row["diversity"] < 1
+        assert row["win_rate"] == pytest.approx(0.5)  # of two, one wins or both share
+
+
 def test_a_run_folder_is_never_overwritten(small_run: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     folder = folder_of(small_run)
     folder.mkdir()

@@ -66,6 +66,7 @@ def evaluate(rest: list[str]) -> None:
         "--reward", action="append", metavar="NAME", help="repeatable (default: the embedded world's own)"
     )
     parser.add_argument("--count", type=at_least(1), default=256, help="prompts (default: 256)")
+    parser.add_argument("--group-size", type=at_least(1), default=1, help="pictures a prompt (default: 1)")
     parser.add_argument("--seed", type=at_least(0), default=1234)
     parser.add_argument("--steps", type=at_least(1), default=10, help="denoising steps (default: 10)")
     parser.add_argument("--hybrid", type=at_least(0), metavar="N", help=HYBRID)
@@ -80,6 +81,7 @@ def evaluate(rest: list[str]) -> None:
         prompts=options.prompts,
         rewards=options.reward,
         count=options.count,
+        group_size=options.group_size,
         seed=options.seed,
         steps=options.steps,
         device=options.device,

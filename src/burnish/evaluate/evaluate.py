@@ -30,17 +30,22 @@ ROWS = 64
 
 @dataclass(frozen=True)
 class EvaluationSet:
-    """Fixed prompts with one noise seed each.
+    """Fixed prompts with fixed noise.
 
     Attributes:
         name: as in the recipe, e.g. `scenes:test`.
         prompts: the N prompts.
-        seeds: N seeds of the initial noise.
+        seeds: N · G seeds of the initial noise: the first N draw an image of each prompt, the next another.
     """
 
     name: str
     prompts: list[Prompt]
     seeds: list[int]
+
+    @property
+    def group_size(self) -> int:
+        """G, images of a prompt."""
+        return len(self.seeds) // len(self.prompts)
 
     @property
     def slug(self) -> str:
@@ -49,19 +54,19 @@ class EvaluationSet:
         return "".join(c if c.isalnum() else "-" for c in bare)[-100:].strip("-")
 
 
-def evaluation_set(source: str, count: int, seed: int) -> EvaluationSet:
+def evaluation_set(source: str, count: int, seed: int, group_size: int = 1) -> EvaluationSet:
     """`count` prompts of `source` (all, if it has fewer), drawn once and for all by `seed`."""
     prompts = load_prompts(source)
     order = np.random.default_rng(seed).permutation(len(prompts))[:count]
-    return EvaluationSet(
-        source, [prompts[i] for i in order], [seed * 1_000_003 + i for i in range(len(order))]
-    )
+    seeds = [seed * 1_000_003 + i for i in range(len(order) * group_size)]
+    return EvaluationSet(source, [prompts[i] for i in order], seeds)
 
 
 def evaluation_sets(settings: Evaluation) -> list[EvaluationSet]:
     """The sets of a recipe, the main one first."""
     return [
-        evaluation_set(name, settings.count, settings.seed) for name in (settings.prompts, *settings.also)
+        evaluation_set(name, settings.count, settings.seed, settings.group_size)
+        for name in (settings.prompts, *settings.also)
     ]
 
 
@@ -75,11 +80,17 @@ def measure(
     greedy: bool = True,
     hybrid: int | None = None,
 ) -> tuple[Any, Scores]:
-    """Draws and scores: uint8 images [N, H, W, 3] or N completions, and what each of them earned."""
-    outputs = policy.respond(
-        chosen.prompts, steps=steps, seeds=chosen.seeds, rows=rows, greedy=greedy, hybrid=hybrid
-    )
-    return outputs, rewards.score(outputs, chosen.prompts)
+    """Draws and scores.
+
+    Returns:
+        The first image of each prompt, uint8 [N, H, W, 3], or the first of its completions; and what each
+        prompt earned: the mean over its G, without those that could not be scored.
+    """
+    count, size = len(chosen.prompts), chosen.group_size
+    asked = chosen.prompts * size
+    outputs = policy.respond(asked, steps=steps, seeds=chosen.seeds, rows=rows, greedy=greedy, hybrid=hybrid)
+    scores = rewards.score(outputs, asked, [*range(count)] * size)
+    return outputs[:count], scores.pooled(size)
 
 
 def means(chosen: EvaluationSet, scores: Scores) -> dict[str, Any]:
@@ -155,6 +166,7 @@ def evaluate_model(
     seed: int,
     steps: int,
     device: str,
+    group_size: int = 1,
     base: bool = False,
     hybrid: int | None = None,
 ) -> list[dict[str, Any]]:
@@ -163,6 +175,6 @@ def evaluate_model(
     source, own = EMBEDDED[policy.kind]
     prompts = prompts or source
     scorer = load_rewards(rewards or own)
-    chosen = evaluation_set(prompts, count, seed)
+    chosen = evaluation_set(prompts, count, seed, group_size)
     _, scores = measure(policy, chosen, scorer, steps=steps, rows=ROWS, hybrid=hybrid)
     return [{"model": model, "base": base, **means(chosen, scores)}]

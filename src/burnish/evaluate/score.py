@@ -50,7 +50,7 @@ def score_run(run: Path, rewards: list[str]) -> list[dict[str, Any]]:
     """A run's base and tuned model on its own evaluation prompts and noise, as `evaluate_model` rows."""
     settings = load_recipe(str(run)).evaluation
     scorer = load_rewards(rewards)
-    chosen = evaluation_set(settings.prompts, settings.count, settings.seed)
+    chosen = evaluation_set(settings.prompts, settings.count, settings.seed, settings.group_size)
     policy, rows = open_model(str(run), "auto", base=True), []
     for base in (True, False):
         if not base:

@@ -89,6 +89,11 @@ def _language(recipe: Recipe) -> Iterator[str]:
             yield f"algorithm.{words} is for image models: set model.kind to image, or take another"
     if recipe.evaluation.hybrid is not None:
         yield "evaluation.hybrid is for image models: set model.kind to image, or remove it"
+    if recipe.evaluation.group_size > 1 and recipe.evaluation.greedy:
+        yield (
+            f"evaluation.group_size is {recipe.evaluation.group_size}, but evaluation.greedy writes the same "
+            "answer every time: set evaluation.greedy to false"
+        )
     if algorithm.divergence.name == "gaussian":
         yield "algorithm.divergence.name gaussian is for image models; for language take k1, k2 or k3"
     if recipe.model.engine and recipe.model.lora is None:

@@ -239,6 +239,9 @@ class Evaluation(Section):
     reward: list[Reward] = Field(default=[Reward(name="scenes_strict"), Reward(name="scenes_graded")])
     every: int = Field(default=20, ge=1, description="Training steps between evaluations.")
     count: int = Field(default=512, ge=1, description="Prompts per set.")
+    group_size: int = Field(
+        default=1, ge=1, description="Images (completions) per prompt, whose mean is the prompt's score."
+    )
     steps: int = Field(default=10, ge=1, description="ODE steps of an image.")
     hybrid: int | None = Field(
         default=None,

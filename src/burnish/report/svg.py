@@ -64,7 +64,7 @@ def curve(
     base = _TOP + tall
     parts.append(f'<line class="axis" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{base}" y2="{base}"/>')
     for x in ticks(x_low, x_high, 6):
-        if x == int(x):
+        if axis != "step" or x == int(x):
             parts.append(
                 f'<line class="axis" x1="{px(x):.1f}" x2="{px(x):.1f}" y1="{base}" y2="{base + 4}"/>'
             )

@@ -57,6 +57,7 @@ BUILT_IN = {
     "repetition": "burnish.rewards.text.shaping:repetition",
     "scenes_reader": "burnish.rewards.scenes_reader:reader",
     "scenes_answer": "burnish.rewards.text.scenes:scenes_answer",
+    "diversity": "burnish.rewards.diversity:diversity",
     "jpeg_compressibility": "burnish.rewards.jpeg:jpeg_compressibility",
     "jpeg_incompressibility": "burnish.rewards.jpeg:jpeg_incompressibility",
 }
@@ -99,6 +100,11 @@ class Scores:
         """The scores of these rollouts alone."""
         step_BS = None if self.step_BS is None else self.step_BS[which_B]
         return Scores(self.total_B[which_B], {name: v[which_B] for name, v in self.by_name.items()}, step_BS)
+
+    def pooled(self, size: int) -> Scores:
+        """The mean of each prompt, if the batch holds all prompts `size` times; NaN: nothing known."""
+        by_name = {name: _pooled(values, size) for name, values in self.by_name.items()}
+        return self if size == 1 else Scores(_pooled(self.total_B, size), by_name)
 
 
 class RewardSet:
@@ -280,6 +286,12 @@ def read_reward(text: str) -> Reward:
     return Reward(
         name=name, options={key: parse_yaml(value, f"option {key}") for key, value in options.items()}
     )
+
+
+def _pooled(score_B: np.ndarray, size: int) -> np.ndarray:
+    known_GN = np.isfinite(score_B).reshape(size, -1)
+    total_N = np.where(known_GN, score_B.reshape(size, -1), 0.0).sum(0)
+    return np.where(known_GN.any(0), total_N / np.maximum(known_GN.sum(0), 1), math.nan)
 
 
 def _numbers(result: Any, count: int) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -16,16 +17,12 @@ Score = Callable[[Sequence[np.ndarray], Sequence[Prompt]], list[float | None]]
 
 def strict() -> Score:
     """1 where the picture shows exactly what the prompt requires, else 0."""
-    return lambda images, prompts: [
-        _judge(i, p, lambda v: float(v.strict)) for i, p in _pairs(images, prompts)
-    ]
+    return lambda images, prompts: _judge(images, prompts, lambda verdict: float(verdict.strict))
 
 
 def graded() -> Score:
     """Partial credit between 0 and 1."""
-    return lambda images, prompts: [
-        _judge(i, p, lambda v: float(v.graded)) for i, p in _pairs(images, prompts)
-    ]
+    return lambda images, prompts: _judge(images, prompts, lambda verdict: verdict.graded)
 
 
 def preference() -> Score:
@@ -41,14 +38,20 @@ def preference() -> Score:
     return lambda images, prompts: list(model.score(list(images), [prompt.text for prompt in prompts]))
 
 
-def _pairs(images: Sequence[np.ndarray], prompts: Sequence[Prompt]) -> list[tuple[np.ndarray, Prompt]]:
-    return list(zip(images, prompts, strict=True))
+def _judge(
+    images: Sequence[np.ndarray], prompts: Sequence[Prompt], read: Callable[[Verdict], float]
+) -> list[float | None]:
+    """A part of each verdict; `None` where the prompt is not of the grammar."""
+    pairs = zip(images, prompts, strict=True)
+    verdicts = [_look(image.tobytes(), image.shape, prompt.text) for image, prompt in pairs]
+    return [None if verdict is None else read(verdict) for verdict in verdicts]
 
 
-def _judge(image: np.ndarray, prompt: Prompt, read: Callable[[Verdict], float]) -> float | None:
-    """A part of the verdict; `None` where the prompt is not of the grammar."""
+@lru_cache(maxsize=2048)
+def _look(pixels: bytes, shape: tuple[int, ...], text: str) -> Verdict | None:
+    """Looked at once, though an evaluation asks for `strict` and `graded`."""
     try:
-        scene = grammar.parse(prompt.text)
+        scene = grammar.parse(text)
     except DataError:
         return None
-    return read(verify(image, scene))
+    return verify(np.frombuffer(pixels, np.uint8).reshape(shape), scene)

@@ -131,15 +131,15 @@ def holm(ps: Sequence[float | None]) -> list[float | None]:
     return adjusted
 
 
-def gap(
-    proxy: Sequence[float], truth: Sequence[float], proxy_std: float, truth_std: float
-) -> list[float | None]:
-    """How far the proxy has run ahead of the truth at each of S evaluations; 0 at the first.
+def crossing(proxy: Sequence[float], truth: Sequence[float], level: float) -> float | None:
+    """The truth where the proxy first comes to `level`, on straight lines between evaluations; None: never.
 
-    Both changes are counted in the standard deviations over prompts at the first evaluation, so that
-    scores of different units can be compared. None everywhere if a standard deviation is 0.
+    >>> crossing([0.0, 1.0, 3.0], [0.0, -1.0, -5.0], 2.0)
+    -3.0
     """
-    if not (proxy_std > 0 and truth_std > 0):
-        return [None] * len(proxy)
-    p, q = np.asarray(proxy, float), np.asarray(truth, float)
-    return ((p - p[0]) / proxy_std - (q - q[0]) / truth_std).tolist()
+    if proxy and proxy[0] >= level:
+        return truth[0]
+    for (x, y), (next_x, next_y) in itertools.pairwise(zip(proxy, truth, strict=True)):
+        if next_x >= level:
+            return y + (next_y - y) * (level - x) / (next_x - x)
+    return None

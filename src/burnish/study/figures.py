@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from html import escape
 
 from burnish.report import svg
 from burnish.report.bars import Bar, bars
 from burnish.report.sheet import sheet
 from burnish.report.svg import Point, Series, curve, span
-from burnish.study.findings import Board, Drift
+from burnish.study.findings import Board
+from burnish.study.parting import Parting
 from burnish.study.schema import Study
 
 _GREY, _COLORS = 4, (0, 1, 2, 3, 6, 7, 8, 9, 5)
@@ -42,9 +42,15 @@ def courses(study: Study, board: Board) -> Charts:
     return _charts(study, {row.label: row.curve for row in board.rows}, f"{board.measure}")
 
 
-def gaps(study: Study, drifts: Sequence[Drift]) -> Charts:
-    """How far the proxy runs ahead of the truth."""
-    return _charts(study, {drift.label: drift.curve for drift in drifts}, "Proxy ahead of truth")
+def gaps(study: Study, found: Parting) -> Charts:
+    """How far the proxy runs ahead of the truth, by step."""
+    return _charts(study, {row.label: row.curve for row in found.rows}, "Proxy ahead of truth")
+
+
+def frontiers(study: Study, found: Parting) -> Charts:
+    """What the truth has gained by what the proxy has: a higher line paid less for its proxy."""
+    lines = {row.label: row.course for row in found.rows}
+    return _charts(study, lines, "Truth's gain", axis="proxy's gain, standard deviations")
 
 
 def as_file(study: Study, charts: Charts, *, legend: bool = True) -> str:
@@ -63,13 +69,13 @@ def as_html(study: Study, charts: Charts) -> str:
     return f'<div class="panels small">{figures}</div>' if len(charts) > 1 else figures
 
 
-def _charts(study: Study, lines: dict[str, list[Point]], title: str) -> Charts:
+def _charts(study: Study, lines: dict[str, list[Point]], title: str, axis: str = "step") -> Charts:
     palette = colors(study)
     series = {label: Series(label, points, palette[label]) for label, points in lines.items()}
     if len(series) <= TOGETHER:
         order = [label for label in series if label != study.baseline]
         shown = [series[label] for label in (study.baseline, *order)]
-        return [(title, curve(shown, f"{title} by step"))]
+        return [(title, curve(shown, f"{title} by {axis}", axis=axis))]
     heights = [
         y + sign * (e or 0.0)
         for points in lines.values()
@@ -83,7 +89,8 @@ def _charts(study: Study, lines: dict[str, list[Point]], title: str) -> Charts:
             f"{label} beside {study.baseline}",
             curve(
                 [series[study.baseline], series[label]],
-                f"{title} by step: {label}",
+                f"{title} by {axis}: {label}",
+                axis=axis,
                 height=200,
                 small=True,
                 within=within,

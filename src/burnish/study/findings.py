@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from burnish.study.analysis import Mean, Paired, area, gap, holm, mean_of, median_reach, paired, reach, recent
+from burnish.study.analysis import Mean, Paired, area, holm, mean_of, median_reach, paired, reach, recent
 from burnish.study.curves import Curve, read_curve
 from burnish.study.plan import Job
-from burnish.study.schema import Gap, Measure, Study
+from burnish.study.schema import Measure, Study
 
 LEVEL = 0.05
 """Corrected p-value below which a difference is called one."""
@@ -66,17 +66,6 @@ class Board:
     rows: list[Row]
 
 
-@dataclass(frozen=True)
-class Drift:
-    """A proxy beside its truth for one method; gains in standard deviations over prompts, gap in theirs."""
-
-    label: str
-    proxy: Mean
-    truth: Mean
-    gap: Mean
-    curve: list[Point]
-
-
 def board(study: Study, jobs: Sequence[Job], measure: Measure) -> Board:
     """The numbers of one measure; `jobs` are the finished runs."""
     curves = read(study, jobs, measure)
@@ -84,26 +73,6 @@ def board(study: Study, jobs: Sequence[Job], measure: Measure) -> Board:
     rows = [_row(study, label, curves, goal) for label in study.methods]
     tested = iter(holm([row.against.p if row.against else None for row in rows if row.against]))
     return Board(measure, goal, [replace(row, p=next(tested)) if row.against else row for row in rows])
-
-
-def drifts(study: Study, jobs: Sequence[Job], pair: Gap) -> list[Drift]:
-    """How far the proxy ran ahead of the truth, for each method."""
-    proxies, truths = read(study, jobs, pair.proxy), read(study, jobs, pair.truth)
-    found = []
-    for label in study.methods:
-        both = [
-            (proxies[label][seed], truths[label][seed]) for seed in proxies[label] if seed in truths[label]
-        ]
-        lines = [
-            dict(zip(p.steps, gap(p.values, t.values, p.std, t.std), strict=True))
-            for p, t in both
-            if p.steps == t.steps and p.std > 0 and t.std > 0
-        ]
-        known = [{s: v for s, v in line.items() if v is not None} for line in lines]
-        ends = [line[max(line)] for line in known]
-        gains = [[c.gain / c.std for c in side if c.std > 0] for side in zip(*both, strict=True)] or [[], []]
-        found.append(Drift(label, mean_of(gains[0]), mean_of(gains[1]), mean_of(ends), _mean_curve(known)))
-    return found
 
 
 def read(study: Study, jobs: Sequence[Job], measure: Measure) -> Curves:
@@ -172,7 +141,7 @@ def _row(study: Study, label: str, curves: Curves, goal: float | None) -> Row:
         reached=sum(cost is not None for cost in costs),
         against=None if label == study.baseline else _against(own, curves[study.baseline]),
         p=None,
-        curve=_mean_curve([dict(zip(curve.steps, curve.values, strict=True)) for curve in found]),
+        curve=mean_curve([dict(zip(curve.steps, curve.values, strict=True)) for curve in found]),
     )
 
 
@@ -181,7 +150,7 @@ def _against(own: Mapping[int, Curve], baseline: Mapping[int, Curve]) -> Paired:
     return paired([own[seed].gain for seed in both], [baseline[seed].gain for seed in both])
 
 
-def _mean_curve(lines: Sequence[Mapping[int, float]]) -> list[Point]:
+def mean_curve(lines: Sequence[Mapping[int, float]]) -> list[Point]:
     """Mean and standard error over seeds at the steps that all of them have."""
     if not lines:
         return []

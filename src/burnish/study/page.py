@@ -20,10 +20,13 @@ def html(record: Record) -> str:
     sections = [("Answer", "answer", f'<div class="cards">{cards}</div>{notes}')]
     for number, board in enumerate(record.boards):
         sections.append((escape(str(board.measure)), f"measure-{number}", _board(study, board, number == 0)))
-    for number, (pair, drifts) in enumerate(record.pairs):
-        chart = figures.as_html(study, figures.gaps(study, drifts))
-        content = f'<p class="note">{escape(GAP)}</p>{chart}{tables.gaps(drifts).html()}'
-        sections.append((escape(title(pair)), f"gap-{number}", content))
+    for number, found in enumerate(record.pairs):
+        kinds = (figures.gaps(study, found), figures.frontiers(study, found))
+        charts = "".join(figures.as_html(study, charts) for charts in kinds)
+        if len(kinds[0]) == 1:
+            charts = f'<div class="panels">{charts}</div>'
+        content = f'<p class="note">{escape(GAP)}</p>{charts}{tables.gaps(study, found).html()}'
+        sections.append((escape(title(found.pair)), f"gap-{number}", content))
     if record.alarms:
         sections.append(("The hacking alarm", "alarm", _alarm(record)))
     if record.trials:

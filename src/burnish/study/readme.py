@@ -24,9 +24,9 @@ def markdown(record: Record) -> str:
             tables.scores(board).markdown(),
             tables.tests(study, board).markdown(),
         ]
-    for number, (pair, drifts) in enumerate(record.pairs):
-        parts += [f"## {title(pair)}", GAP, f"![Gaps](figures/gap-{number}.svg)"]
-        parts.append(tables.gaps(drifts).markdown())
+    for number, found in enumerate(record.pairs):
+        parts += [f"## {title(found.pair)}", GAP, f"![Gaps](figures/gap-{number}.svg)"]
+        parts += [f"![Truth by proxy](figures/frontier-{number}.svg)", tables.gaps(study, found).markdown()]
     if record.alarms:
         parts += ["## The hacking alarm", ALARM, tables.alarms(record.alarms).markdown()]
         if record.rung:
@@ -38,11 +38,12 @@ def markdown(record: Record) -> str:
 
 def drawings(record: Record) -> dict[str, str]:
     """The figures that the text names: path and SVG."""
-    study, found = record.study, {}
+    study, files = record.study, {}
     for number, board in enumerate(record.boards):
         bars = [(f"Gain over the base: {board.measure}", figures.gains(study, board))]
-        found[f"figures/gain-{number}.svg"] = figures.as_file(study, bars, legend=False)
-        found[f"figures/curve-{number}.svg"] = figures.as_file(study, figures.courses(study, board))
-    for number, (_, drifts) in enumerate(record.pairs):
-        found[f"figures/gap-{number}.svg"] = figures.as_file(study, figures.gaps(study, drifts))
-    return found
+        files[f"figures/gain-{number}.svg"] = figures.as_file(study, bars, legend=False)
+        files[f"figures/curve-{number}.svg"] = figures.as_file(study, figures.courses(study, board))
+    for number, found in enumerate(record.pairs):
+        files[f"figures/gap-{number}.svg"] = figures.as_file(study, figures.gaps(study, found))
+        files[f"figures/frontier-{number}.svg"] = figures.as_file(study, figures.frontiers(study, found))
+    return files

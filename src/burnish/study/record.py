@@ -12,15 +12,19 @@ from burnish.study.alarms import LEVEL, MARGIN, Judged, Rates, judge, rates
 from burnish.study.analysis import WINDOW
 from burnish.study.budget import BUDGETS, rollouts
 from burnish.study.curves import read_watched
-from burnish.study.findings import Board, Drift, board, drifts, seeds, sentence
+from burnish.study.findings import Board, board, seeds, sentence
 from burnish.study.load import recipe_of
+from burnish.study.parting import Parting, parting
 from burnish.study.plan import Job
 from burnish.study.schema import Gap, Study
 from burnish.study.tuning import Trial
 
 GAP = (
     "How far the proxy has run ahead of the truth: the proxy's gain minus the truth's, each in standard "
-    "deviations over prompts of the base model. A rising line is a reward that is being cheated."
+    "deviations over prompts of the base model. A rising line is a reward that is being cheated. What moves "
+    "little parts little, so the truth is also read where the proxy has first gained what it gained in every "
+    "run: the higher, the less the same proxy cost. Paired t-tests over seeds, corrected for the number of "
+    "methods, as above."
 )
 ALARM = (
     "The alarm, replayed from scores.jsonl. The prompts of each run are split at random: the alarm hears one "
@@ -52,7 +56,7 @@ class Record:
         failures: a sentence for each run that failed.
         trials: of tuning; empty without.
         boards: a board for each measure, the deciding one first.
-        pairs: each pair of proxy and truth with its numbers by method.
+        pairs: the numbers of each pair of proxy and truth.
         judged: the alarm's judgements, of the runs that watched a held-out reward.
     """
 
@@ -63,7 +67,7 @@ class Record:
     failures: Sequence[str]
     trials: Sequence[Trial]
     boards: Sequence[Board]
-    pairs: Sequence[tuple[Gap, list[Drift]]]
+    pairs: Sequence[Parting]
     judged: Sequence[Judged]
 
     @property
@@ -140,8 +144,12 @@ class Record:
                 for each in self.boards
             ],
             "gaps": [
-                {**pair.model_dump(), "methods": {each.label: asdict(each) for each in found}}
-                for pair, found in self.pairs
+                {
+                    **each.pair.model_dump(),
+                    "level": each.level,
+                    "methods": {row.label: asdict(row) for row in each.rows},
+                }
+                for each in self.pairs
             ],
             "alarms": [asdict(each) for each in self.alarms],
             "judged": [asdict(each) for each in self.judged],
@@ -159,7 +167,7 @@ def record(
 ) -> Record:
     """Reads the finished runs and counts."""
     boards = [board(study, jobs, measure) for measure in study.measures]
-    pairs = [(pair, drifts(study, jobs, pair)) for pair in study.gaps]
+    pairs = [parting(study, jobs, pair) for pair in study.gaps]
     places = {label: place for place, label in enumerate(study.methods)}
     judged = [way for job in jobs for run in read_watched(job) for way in judge(run, places[run.label])]
     return Record(study, command, jobs, planned, failures, trials, boards, pairs, judged)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from html import escape
 
 from burnish.study.alarms import Rates, Share
-from burnish.study.findings import Board, Drift, amount, level
+from burnish.study.findings import Board, amount, level
+from burnish.study.parting import Parting
 from burnish.study.schema import Study
 from burnish.study.tuning import Trial
 
@@ -98,10 +99,20 @@ def tests(study: Study, board: Board) -> Table:
     return Table(columns, rows)
 
 
-def gaps(drifts: Sequence[Drift]) -> Table:
-    """Proxy and truth at the end, in standard deviations over prompts of the base model."""
-    rows = [[d.label, amount(d.proxy), amount(d.truth), amount(d.gap)] for d in drifts]
-    return Table(["method", "proxy gained", "truth gained", "gap"], rows)
+def gaps(study: Study, found: Parting) -> Table:
+    """Proxy and truth at the end, and the truth at equal proxy, in standard deviations of the base model."""
+    equal = "truth at equal proxy" + ("" if found.level is None else f", {found.level:+.2f}")
+    rows = [
+        [
+            *(row.label, amount(row.proxy), amount(row.truth), amount(row.gap), amount(row.equal)),
+            amount(row.against.difference) if row.against else "–",
+            _p(row.p),
+        ]
+        for row in found.rows
+    ]
+    return Table(
+        ["method", "proxy gained", "truth gained", "gap", equal, f"− {study.baseline}'s", "p, Holm"], rows
+    )
 
 
 def alarms(rows: Sequence[Rates]) -> Table:

@@ -104,15 +104,10 @@ class Session:
         self.judges = load_rewards(recipe.evaluation.reward)
         if recipe.evaluation.held_out:
             self.judges = self.judges.joined(rewards)
-        for name in self.judges.needs_groups:
-            if name not in [reward.label for reward in recipe.evaluation.reward]:
-                raise RecipeError(
-                    f"evaluation.held_out is watched against the training reward, but {name} compares images "
-                    "of one prompt and an evaluation draws one each: remove evaluation.held_out"
-                )
+        for name in self.judges.needs_groups if recipe.evaluation.group_size == 1 else ():
             raise RecipeError(
-                f"evaluation.reward {name} compares images of one prompt, but an evaluation draws one each: "
-                "name a reward that scores single images"
+                f"{name} compares what was drawn for one prompt, but an evaluation draws one each: set "
+                "evaluation.group_size to at least 2"
             )
         critic = recipe.algorithm.advantage.name == "gae"
         self.policy = load_policy(recipe.model, recipe.run.device, recipe.run.seed, critic=critic)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import statistics
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +16,6 @@ from burnish.evaluate.benchmarks.drawn.pictures import Folder
 from burnish.evaluate.benchmarks.drawn.quality import measures
 from burnish.evaluate.benchmarks.drawn.record import Drawn, Mark, Scorer
 from burnish.evaluate.benchmarks.drawn.spread import METHOD, table
-from burnish.evaluate.benchmarks.drawn.variety import Variety, variety
 from burnish.evaluate.benchmarks.options import fitting
 from burnish.evaluate.benchmarks.registry import DRAWN
 from burnish.evaluate.benchmarks.results import absent, chosen, write_json
@@ -23,6 +23,7 @@ from burnish.evaluate.evaluate import load_weights, open_model
 from burnish.policies.load import kind_of, quiet
 from burnish.recipes.load import load_recipe
 from burnish.report.progress import Progress
+from burnish.rewards.diversity import Score, diversity
 from burnish.types import Prompt
 
 
@@ -85,7 +86,7 @@ def run_drawn(
     quiet("transformers", "diffusers")
     placed = {"device": device} if "device" in inspect.signature(benchmark.scorer).parameters else {}
     scorer = benchmark.scorer([prompts[place] for place in places], **options, **placed)
-    measure, diversity = variety(features, device)
+    differing = diversity(features, device)
     changes = {"guidance_scale": guidance, "height": size, "width": size}
     policy = open_model(
         model,
@@ -110,7 +111,7 @@ def run_drawn(
     judged = judge(
         benchmark,
         scorer,
-        diversity,
+        differing,
         policy,
         folder,
         ledger,
@@ -119,6 +120,7 @@ def run_drawn(
         images or benchmark.images,
         rows,
     )
+    measure = "pixels" if features is None else "features"
     marks = [_marks(benchmark, prompts[row["place"]], row, measure) for row in judged]
     result = {
         **drawn_with,
@@ -141,7 +143,7 @@ def run_drawn(
 def judge(
     benchmark: Drawn,
     scorer: Scorer,
-    diversity: Variety,
+    differing: Score,
     policy: Any,
     folder: Folder,
     ledger: Ledger,
@@ -177,7 +179,9 @@ def judge(
                 ]
                 row = {"place": place, "id": prompts[place].columns.get("id"), "prompt": prompts[place].text}
                 asks = {key: value for key, value in prompts[place].columns.items() if key != "id"}
-                found.append({**row, **asks, "images": shown, "diversity": diversity(pictures[mine])})
+                apart = [value for value in differing(pictures[mine], asked[mine]) if value is not None]
+                mean = statistics.fmean(apart) if apart else None
+                found.append({**row, **asks, "images": shown, "diversity": mean})
             ledger.add(found)
             progress.update(start + (first + len(part)) * images)
     return [ledger.rows[place] for place in places]
