@@ -19,6 +19,11 @@ def test_the_bundled_reader_is_evaluated_by_its_own_questions(capsys: pytest.Cap
     assert row["think_answer"] > 0.8
 
 
+def test_the_likeliest_answer_is_asked_for_once(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", "scenes-reader", "--group-size", "2"]) == 2
+    assert capsys.readouterr().err.count("leave out --group-size") == 1
+
+
 def test_answers_are_sampled_and_repeat(tmp_path: Path) -> None:
     rows = []
     for name in ("a", "b"):

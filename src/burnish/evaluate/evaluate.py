@@ -172,6 +172,8 @@ def evaluate_model(
 ) -> list[dict[str, Any]]:
     """`burnish evaluate`: one row of numbers for one prompt set."""
     policy = open_model(model, device, base=base, hybrid=hybrid)
+    if policy.kind == "language" and group_size > 1:
+        raise RunError(f"{model} gives its likeliest answer, the same every time; leave out --group-size")
     source, own = EMBEDDED[policy.kind]
     prompts = prompts or source
     scorer = load_rewards(rewards or own)

@@ -152,7 +152,7 @@ def same(jobs: list[Job]) -> None:
                 if key != "run.dir" and there.get(key) != asked.get(key):
                     raise RunError(
                         f"{job.folder} was run with {key} {there.get(key)}, but the study says "
-                        f"{asked.get(key)}: choose another --out"
+                        f"{asked.get(key)}: delete that folder to run it anew, or choose another --out"
                     )
 
 
