@@ -11,6 +11,7 @@ from burnish.study.findings import board, sentence
 from burnish.study.plan import runs, trials
 from burnish.study.record import record
 from burnish.study.run import write
+from burnish.study.tables import scores
 from burnish.study.tuning import choose
 
 FIVE = {"seeds": [0, 1, 2, 3, 4]}
@@ -44,6 +45,16 @@ def test_gains_areas_and_costs_by_hand(ask, tmp_path):
     assert power.against.difference.mean == pytest.approx(0.1)
     assert [step for step, _, _ in plain.curve] == [0, 1, 2]
     assert plain.curve[2][1:] == pytest.approx((0.6, 0.1))
+
+
+def test_a_baseline_that_falls_leaves_nothing_to_reach(ask, tmp_path):
+    study = ask()
+    found = board(
+        study, finished(study, tmp_path, {"plain": [-0.1, -0.3], "power": [0.1, 0.1]}), study.primary
+    )
+    assert found.target is None
+    assert [row.reach for row in found.rows] == [None, None]
+    assert [row[-2:] for row in scores(found).rows] == [["–", "–"]] * 2
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Board:
-    """One measure: what there was to reach, and a row a method."""
+    """One measure: what there was to reach (None where the baseline did not rise), and a row a method."""
 
     measure: Measure
     target: float | None
@@ -69,7 +69,7 @@ class Board:
 def board(study: Study, jobs: Sequence[Job], measure: Measure) -> Board:
     """The numbers of one measure; `jobs` are the finished runs."""
     curves = read(study, jobs, measure)
-    goal = mean_of([recent(curve.values) for curve in curves[study.baseline].values()]).mean
+    goal = _goal([*curves[study.baseline].values()])
     rows = [_row(study, label, curves, goal) for label in study.methods]
     tested = iter(holm([row.against.p if row.against else None for row in rows if row.against]))
     return Board(measure, goal, [replace(row, p=next(tested)) if row.against else row for row in rows])
@@ -124,6 +124,13 @@ def shown_p(p: float) -> str:
 def seeds(n: int) -> str:
     """`1 seed`, `3 seeds`."""
     return f"{n} seed{'' if n == 1 else 's'}"
+
+
+def _goal(curves: Sequence[Curve]) -> float | None:
+    """Where the baseline came to; None where that is no higher than its base."""
+    end = mean_of([recent(curve.values) for curve in curves]).mean
+    base = mean_of([curve.values[0] for curve in curves]).mean
+    return None if end is None or base is None or end <= base else end
 
 
 def _row(study: Study, label: str, curves: Curves, goal: float | None) -> Row:

@@ -92,12 +92,13 @@ class Record:
         recipe = recipe_of(study, study.baseline)
         sampling, held_out = recipe.sampling, recipe.evaluation
         batch = f"{sampling.prompts_per_step} prompts × {sampling.group_size}"
+        several = f", {held_out.group_size} samples each" if held_out.group_size > 1 else ""
         effort = f"{len(study.trials(study.baseline))} trials a method, seeds {_listed(study.tuning_seeds)}"
         return [
             ("Model", f"{recipe.model.path} on {recipe.data.prompts}"),
             ("Budget of a run", self._budget(recipe, batch)),
             ("Seeds", _listed(study.seeds)),
-            ("Held out", f"{held_out.count} prompts a set, every {held_out.every} steps"),
+            ("Held out", f"{held_out.count} prompts a set{several}, every {held_out.every} steps"),
             ("Tuning", effort if self.trials else "none"),
             ("Runs", f"{len(self.jobs)} of {self.planned} finished"),
         ]
@@ -122,7 +123,7 @@ class Record:
             + f"Sign flips assume no bell curve, and with {seeds(n)} their p is at least {2 / 2**n:.3g}.",
             "“Mean on the way” is the area under the curve over its length. “Rollouts to” is what had been "
             f"drawn when the mean of the last {WINDOW} evaluations first came to where {study.baseline}'s "
-            "was in the end: the median over seeds.",
+            "was in the end: the median over seeds; a dash where that is no higher than the base.",
         ]
 
     def as_dict(self) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from html import escape
 
 from burnish.study.alarms import Rates, Share
-from burnish.study.findings import Board, amount, level
+from burnish.study.findings import Board, Row, amount, level
 from burnish.study.parting import Parting
 from burnish.study.schema import Study
 from burnish.study.tuning import Trial
@@ -72,8 +72,7 @@ def scores(board: Board) -> Table:
             level(row.final),
             amount(row.gain),
             level(row.area),
-            f"{row.reach:,.0f}" if row.reach is not None else "never" if row.gain.n else "–",
-            f"{row.reached} of {row.gain.n}",
+            *_reached(row, board.target),
         ]
         for row in board.rows
     ]
@@ -81,6 +80,12 @@ def scores(board: Board) -> Table:
         ["method", "seeds", "base", "final", "gain", "mean on the way", f"rollouts to {goal}", "reached by"],
         rows,
     )
+
+
+def _reached(row: Row, target: float | None) -> tuple[str, str]:
+    if target is None or not row.gain.n:
+        return "–", "–"
+    return "never" if row.reach is None else f"{row.reach:,.0f}", f"{row.reached} of {row.gain.n}"
 
 
 def tests(study: Study, board: Board) -> Table:
