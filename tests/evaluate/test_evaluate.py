@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from burnish.cli import main
 from burnish.evaluate.evaluate import EvaluationSet, evaluation_set, means, measure, open_model
 from burnish.rewards.reward import Scores, load_rewards
 
@@ -44,6 +46,14 @@ def test_a_prompt_with_several_pictures_scores_their_mean() -> None:
     row = means(chosen, scores)
     assert row["count"] == 5
     assert row["scenes_graded/se"] == pytest.approx(scores.by_name["scenes_graded"].std(ddof=1) / 5**0.5)
+
+
+def test_a_comparison_needs_something_to_compare(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["evaluate", "scenes-mini", "--reward", "diversity", "--count", "2", "--steps", "1"]
+    assert main(words) == 2
+    assert "diversity compares pictures of one prompt: give --group-size" in capsys.readouterr().err
+    assert main([*words, "--group-size", "2", "--json"]) == 0
+    assert 0 < json.loads(capsys.readouterr().out)[0]["diversity"] < 1
 
 
 def test_what_could_not_be_scored_is_left_out_of_a_prompts_mean() -> None:

@@ -103,8 +103,10 @@ class Scores:
 
     def pooled(self, size: int) -> Scores:
         """The mean of each prompt, if the batch holds all prompts `size` times; NaN: nothing known."""
+        if size == 1:
+            return self
         by_name = {name: _pooled(values, size) for name, values in self.by_name.items()}
-        return self if size == 1 else Scores(_pooled(self.total_B, size), by_name)
+        return Scores(_pooled(self.total_B, size), by_name)
 
 
 class RewardSet:

@@ -23,8 +23,8 @@ GAP = (
     "How far the proxy has run ahead of the truth: the proxy's gain minus the truth's, each in standard "
     "deviations over prompts of the base model. A rising line is a reward that is being cheated. What moves "
     "little parts little, so the second figure draws the truth's gain against the proxy's, and the table "
-    "reads the truth where the proxy has first gained what it gained in every run: the higher, the less the same "
-    "proxy cost. Paired t-tests over seeds, corrected for the number of methods."
+    "reads the truth where the proxy has first gained what it gained in every run: the higher, the less the "
+    "same proxy cost. Paired t-tests over seeds, corrected for the number of methods."
 )
 ALARM = (
     "The alarm, replayed from scores.jsonl. The prompts of each run are split at random: the alarm hears one "
