@@ -71,8 +71,8 @@ def board(study: Study, jobs: Sequence[Job], measure: Measure) -> Board:
     curves = read(study, jobs, measure)
     goal = _goal([*curves[study.baseline].values()])
     rows = [_row(study, label, curves, goal) for label in study.methods]
-    tested = iter(holm([row.against.p if row.against else None for row in rows if row.against]))
-    return Board(measure, goal, [replace(row, p=next(tested)) if row.against else row for row in rows])
+    ps = holm([row.against.p if row.against else None for row in rows])
+    return Board(measure, goal, [replace(row, p=p) for row, p in zip(rows, ps, strict=True)])
 
 
 def read(study: Study, jobs: Sequence[Job], measure: Measure) -> Curves:
@@ -146,15 +146,20 @@ def _row(study: Study, label: str, curves: Curves, goal: float | None) -> Row:
         area=mean_of([area(curve.steps, curve.values) for curve in found]),
         reach=median_reach(costs),
         reached=sum(cost is not None for cost in costs),
-        against=None if label == study.baseline else _against(own, curves[study.baseline]),
+        against=None if label == study.baseline else by_seed(_gains(own), _gains(curves[study.baseline])),
         p=None,
         curve=mean_curve([dict(zip(curve.steps, curve.values, strict=True)) for curve in found]),
     )
 
 
-def _against(own: Mapping[int, Curve], baseline: Mapping[int, Curve]) -> Paired:
+def _gains(curves: Mapping[int, Curve]) -> dict[int, float]:
+    return {seed: curve.gain for seed, curve in curves.items()}
+
+
+def by_seed(own: Mapping[int, float], baseline: Mapping[int, float]) -> Paired:
+    """The paired tests of one number a seed, over the seeds that both have."""
     both = [seed for seed in own if seed in baseline]
-    return paired([own[seed].gain for seed in both], [baseline[seed].gain for seed in both])
+    return paired([own[seed] for seed in both], [baseline[seed] for seed in both])
 
 
 def mean_curve(lines: Sequence[Mapping[int, float]]) -> list[Point]:

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from burnish.study.analysis import Mean, Paired, crossing, holm, mean_of, paired
+from burnish.study.analysis import Mean, Paired, crossing, holm, mean_of
 from burnish.study.curves import Curve
-from burnish.study.findings import Point, mean_curve, read
+from burnish.study.findings import Point, by_seed, mean_curve, read
 from burnish.study.plan import Job
 from burnish.study.schema import Gap, Study
 
@@ -84,8 +84,8 @@ def parting(study: Study, jobs: Sequence[Job], pair: Gap) -> Parting:
         _row(label, runs, _equal(runs, level), None if label == study.baseline else baseline)
         for label, runs in found.items()
     ]
-    tested = iter(holm([row.against.p for row in rows if row.against]))
-    return Parting(pair, level, [replace(row, p=next(tested)) if row.against else row for row in rows])
+    ps = holm([row.against.p if row.against else None for row in rows])
+    return Parting(pair, level, [replace(row, p=p) for row, p in zip(rows, ps, strict=True)])
 
 
 def _runs(proxies: dict[int, Curve], truths: dict[int, Curve]) -> dict[int, _Run]:
@@ -108,20 +108,17 @@ def _equal(runs: dict[int, _Run], level: float | None) -> dict[int, float]:
 
 
 def _row(label: str, runs: dict[int, _Run], own: dict[int, float], other: dict[int, float] | None) -> Drift:
-    proxy, truth, ahead = (
-        [getattr(run, name) for run in runs.values()] for name in ("proxy", "truth", "ahead")
-    )
+    proxy = [run.proxy for run in runs.values()]
+    truth = [run.truth for run in runs.values()]
+    ahead = [run.ahead for run in runs.values()]
     across, down = mean_curve(proxy), mean_curve(truth)
-    both = [seed for seed in own if seed in (other or {})]
     return Drift(
         label=label,
         proxy=mean_of([line[max(line)] for line in proxy]),
         truth=mean_of([line[max(line)] for line in truth]),
         gap=mean_of([line[max(line)] for line in ahead]),
         equal=mean_of(list(own.values())),
-        against=None
-        if other is None
-        else paired([own[seed] for seed in both], [other[seed] for seed in both]),
+        against=None if other is None else by_seed(own, other),
         p=None,
         curve=mean_curve(ahead),
         course=[(x or 0.0, y, error) for (_, x, _), (_, y, error) in zip(across, down, strict=True)],
