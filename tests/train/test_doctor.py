@@ -54,30 +54,40 @@ def test_a_reward_that_only_ranks_prompts_is_found(small_run: list[str], tmp_pat
 def test_a_reward_is_asked_twice(small_run: list[str], tmp_path: Any) -> None:
     def said(source: str) -> health.Finding:
         file = tmp_path / f"{abs(hash(source))}.py"
-        file.write_text(source)
-        findings = diagnose(load_recipe(None, [*small_run, f"rewards=[{{name: '{file}:it'}}]"]))
+        file.write_text(f"import random\ndraw = random.Random(0)\n{source}")
+        changes = [f"rewards=[{{name: '{file}:it'}}]", "sampling.group_size=8"]
+        findings = diagnose(load_recipe(None, [*small_run, *changes]))
         return next(finding for finding in findings if finding.check == "reward asked twice")
 
-    bright = "import random\ndef it(images, prompts):\n    return [sum(i.resize((1, 1)).getpixel((0, 0)))"
+    bright = "def it(images, prompts):\n    return [sum(i.resize((1, 1)).getpixel((0, 0)))"
     same = said(bright + " for i in images]\n")
     assert same.ok
     assert same.message == "it says the same"
-    some = said(bright + " + random.gauss(0, 1e-3) for i in images]\n")
+    some = said(bright + " + draw.gauss(0, 1e-3) for i in images]\n")
     assert some.ok
-    assert "noise is 0% of the variance within a prompt; algorithm.advantage.name=" in some.message
-    luck = said("import random\ndef it(images, prompts):\n    return [random.random() for i in images]\n")
+    assert "noise is 0% of the variance within a prompt, over 16 rollouts; " in some.message
+    luck = said("def it(images, prompts):\n    return [draw.random() for i in images]\n")
     assert not luck.ok
     assert "score several times and take the mean" in luck.message
 
 
 @pytest.mark.parametrize("lost", [0, 3])
 def test_the_noise_of_a_reward_by_hand(lost: int) -> None:
-    first_B = torch.tensor([0.0, 2.0, 0.0, 2.0, 7.0, 7.0]).double()
-    second_B = torch.tensor([0.5, 2.5, 0.5, 2.5, 7.5, 7.5]).double()
+    first_B = torch.tensor([0.0, 2.0, 0.0, 2.0, 4.0, 6.0]).double()
+    second_B = torch.tensor([0.0, 4.0, 5.0, 7.0, 8.0, 6.0]).double()
     first_B[4:] = torch.nan if lost else first_B[4:]
     finding = doctor.reward_noise(first_B, second_B, torch.tensor([0, 0, 1, 1, 2, 2]))
-    # σ² = 0.25 / 2; within 1 for two groups of two, and 2/3 with a third that does not vary
-    assert f"noise is {'12%' if lost else '19%'} of" in finding.message
+    # Centred: ±1, ±1, ±1 and ±2, ±1, ∓1: differences ±1, 0 (5 higher as a whole), ±2.
+    # Noise 2 + 0 + 8 of spread (2 + 2 + 2) + (8 + 2 + 2); without the third group 2 of 4 + 10.
+    assert f"noise is {'14%' if lost else '56%'} of" in finding.message
+    assert finding.ok == bool(lost)
+
+
+@pytest.mark.parametrize("size", [2, 8])
+def test_luck_is_all_noise_in_groups_of_any_size(size: int) -> None:
+    first_B, second_B = torch.randn(2, 4096, generator=torch.Generator().manual_seed(0)).double()
+    message = doctor.reward_noise(first_B, second_B, torch.arange(4096) // size).message
+    assert int(message.removeprefix("noise is ").partition("%")[0]) > 95
 
 
 def test_a_slow_reward_is_found(small_run: list[str], tmp_path: Any) -> None:

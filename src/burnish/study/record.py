@@ -93,12 +93,14 @@ class Record:
         sampling, held_out = recipe.sampling, recipe.evaluation
         batch = f"{sampling.prompts_per_step} prompts × {sampling.group_size}"
         several = f", {held_out.group_size} samples each" if held_out.group_size > 1 else ""
+        often = {recipe_of(study, label).evaluation.every for label in study.methods}
+        when = f"every {often.pop()} steps" if len(often) == 1 else "as often as each method says"
         effort = f"{len(study.trials(study.baseline))} trials a method, seeds {_listed(study.tuning_seeds)}"
         return [
             ("Model", f"{recipe.model.path} on {recipe.data.prompts}"),
             ("Budget of a run", self._budget(recipe, batch)),
             ("Seeds", _listed(study.seeds)),
-            ("Held out", f"{held_out.count} prompts a set{several}, every {held_out.every} steps"),
+            ("Held out", f"{held_out.count} prompts a set{several}, {when}"),
             ("Tuning", effort if self.trials else "none"),
             ("Runs", f"{len(self.jobs)} of {self.planned} finished"),
         ]

@@ -159,21 +159,28 @@ def scored_again(trainer: Trainer) -> Tensor:
 
 
 def reward_noise(first_B: Tensor, second_B: Tensor, group_B: Tensor) -> Finding:
-    """How much of the reward is noise, and which advantage foretells another scoring best."""
+    """How much of the reward is noise, and which advantage foretells another scoring best.
+
+    The share of noise is Σ(c₁ − c₂)² / Σ(c₁² + c₂²) with c the rewards centred in their group: what moves a whole
+    group is not noise, as no advantage sees it. For noise alone it is 1 in expectation, in groups of any size.
+    """
     check, both_B = "reward asked twice", first_B.isfinite() & second_B.isfinite()
     first_B, second_B, group_B = first_B[both_B], second_B[both_B], group_B[both_B]
-    spread = [centred(reward_B, group_B).square().sum() for reward_B in (first_B, second_B)]
-    within = float(sum(spread)) / max(1, 2 * len(first_B))
-    if torch.equal(first_B, second_B) or not within:
+    once_B, again_B = centred(first_B, group_B), centred(second_B, group_B)
+    if torch.equal(once_B, again_B):
         return Finding(check, True, "it says the same")
-    share = float(choice.noise_variance(first_B, second_B)) / within
+    noise, spread = (once_B - again_B).square().sum(), once_B.square().sum() + again_B.square().sum()
+    share = float((noise / spread).clamp(max=1))
     order = choice.foretelling(first_B, second_B, group_B)
     best = next(iter(order))
     name, _, gamma = best.partition(" γ=")
     setting = f"algorithm.advantage.name={name}" + (f" algorithm.advantage.gamma={gamma}" if gamma else "")
     told = ", ".join(f"{name} {cosine:.2f}" for name, cosine in order.items())
     ok = share <= 0.5
-    message = f"noise is {share:.0%} of the variance within a prompt; {setting} foretells it best ({told})"
+    message = (
+        f"noise is {share:.0%} of the variance within a prompt, over {len(first_B)} rollouts; "
+        f"{setting} foretells it best ({told})"
+    )
     if not ok:
         message += ": most of what tells rollouts apart is noise; score several times and take the mean"
     return Finding(check, ok, message)
