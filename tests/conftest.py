@@ -8,7 +8,7 @@ import pytest
 import tiny_language
 import torch
 
-from burnish.policies.load import quiet
+from burnish.engine.quiet import quiet
 from burnish.scenes import models
 from burnish.scenes.grammar import balanced
 
@@ -30,7 +30,7 @@ def _threads() -> None:
 @pytest.fixture(scope="session")
 def tiny_flux(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Folder of a `FluxPipeline` of 0.2 M random parameters."""
-    quiet()
+    quiet("transformers", "diffusers")
     torch.manual_seed(1)  # the autoencoder too must be the same whatever ran before
     folder = tmp_path_factory.mktemp("models") / "tiny"
     pipe = models.pipeline(models.SIZES["tiny"], list(balanced("train")), models.vae((8, 16, 16)), seed=0)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import logging
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 
 from burnish.engine.devices import find_device
+from burnish.engine.quiet import quiet
 from burnish.errors import ModelError
 from burnish.policies.denoising.embeddings import EmbeddingCache, fingerprint
 from burnish.policies.denoising.flux import Flux
@@ -117,17 +117,6 @@ def load_pipeline(path: str, dtype: torch.dtype = torch.float32) -> tuple[Any, s
         raise ModelError(f"{folder} could not be loaded as a {name}: {first}") from problem
     pipe.set_progress_bar_config(disable=True)
     return pipe, name
-
-
-def quiet(*libraries: str) -> None:
-    """Keeps a library's loading bars and advisories off the terminal; errors still show."""
-    import diffusers.utils.logging as diffusers_logging
-    import transformers.utils.logging as transformers_logging
-
-    diffusers_logging.disable_progress_bar()
-    transformers_logging.disable_progress_bar()
-    for library in libraries:
-        logging.getLogger(library).setLevel(logging.ERROR)
 
 
 def load_policy(

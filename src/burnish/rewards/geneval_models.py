@@ -47,7 +47,7 @@ class Detector:
         if self.boxes:
             kind = transformers.AutoModelForObjectDetection
         self.model = hub.load("geneval", kind, path, DETECTOR, use_safetensors=True).to(device).eval()
-        self.processor = hub.load("geneval", transformers.AutoImageProcessor, path, DETECTOR)
+        self.processor = hub.load("geneval", transformers.AutoImageProcessor, path, DETECTOR, backend="pil")
         self.names = {index: name_of(label) for index, label in config.id2label.items()}
 
     @torch.inference_mode()
@@ -102,7 +102,7 @@ class ColourNames:
             hub.load("geneval", transformers.CLIPModel, path, CLIP, use_safetensors=True).to(device).eval()
         )
         self.tokenizer = hub.load("geneval", transformers.AutoTokenizer, path, CLIP)
-        self.processor = hub.load("geneval", transformers.AutoImageProcessor, path, CLIP)
+        self.processor = hub.load("geneval", transformers.AutoImageProcessor, path, CLIP, backend="pil")
         self.embed = cache(self._embed)
 
     @torch.inference_mode()

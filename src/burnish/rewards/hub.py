@@ -9,6 +9,7 @@ import torch
 from safetensors import SafetensorError
 
 from burnish.engine.devices import find_device
+from burnish.engine.quiet import quiet
 from burnish.errors import RewardError
 
 
@@ -28,6 +29,7 @@ def load(reward: str, kind: Any, path: str, source: str, **options: Any) -> Any:
     folder = Path(str(path)).expanduser()
     if not folder.is_dir():
         raise RewardError(f"reward {reward}: no folder {path}; download {source} there")
+    quiet("transformers")
     try:
         return kind.from_pretrained(folder, local_files_only=True, **options)
     except (OSError, ValueError, KeyError, TypeError, ImportError, RuntimeError, SafetensorError) as problem:

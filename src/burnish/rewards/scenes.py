@@ -7,6 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from burnish.engine.quiet import quiet
 from burnish.errors import DataError, RewardError
 from burnish.scenes import grammar
 from burnish.scenes.verifier import Verdict, verify
@@ -29,6 +30,7 @@ def preference() -> Score:
     """The learned preference: higher is preferred; imperfect on purpose."""
     from burnish.scenes.preference import FOLDER, load
 
+    quiet("transformers")
     try:
         model = load()
     except (OSError, ValueError):

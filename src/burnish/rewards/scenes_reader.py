@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from burnish.engine.quiet import quiet
 from burnish.errors import DataError
 from burnish.rewards.text.extract import answer_of
 from burnish.scenes.grammar import PLURALS, Scene, parse
@@ -64,6 +65,7 @@ def reader(path: str | None = None) -> Callable[[Sequence[np.ndarray], Sequence[
     """
     from transformers import AutoImageProcessor, AutoModelForImageTextToText, AutoTokenizer
 
+    quiet("transformers")
     folder = path or bundled("scenes-reader")
     model: Any = AutoModelForImageTextToText.from_pretrained(folder, local_files_only=True).float().eval()
     words = AutoTokenizer.from_pretrained(folder, local_files_only=True)

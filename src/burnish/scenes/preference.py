@@ -53,12 +53,12 @@ class Preference:
     """Scores images against prompts; higher is preferred. Differences are log-odds of being preferred."""
 
     def __init__(self, folder: Path = FOLDER, device: str = "cpu"):
-        from transformers import CLIPImageProcessor, CLIPModel, CLIPTokenizer
+        from transformers import CLIPImageProcessorPil, CLIPModel, CLIPTokenizer
 
         model: Any = CLIPModel.from_pretrained(folder, dtype=torch.float32)
         self.model = model.to(device).eval()
         self.tokenizer = CLIPTokenizer.from_pretrained(folder)
-        self.processor = CLIPImageProcessor.from_pretrained(folder)
+        self.processor = CLIPImageProcessorPil.from_pretrained(folder)
 
     @torch.no_grad()
     def score(self, images: Sequence[np.ndarray], texts: Sequence[str]) -> list[float]:
@@ -140,7 +140,7 @@ def rate_block(seed: int) -> tuple[np.ndarray, list[str], np.ndarray]:
 
 def build() -> tuple[Any, Any, Any]:
     """A fresh CLIP model, tokenizer and image processor."""
-    from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel
+    from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel
 
     tokenizer, _ = models.tokenizers([text for split in ("train", "test", "ood") for text in prompts(split)])
     shared = {"hidden_size": 96, "intermediate_size": 192, "num_attention_heads": 3}
@@ -156,7 +156,7 @@ def build() -> tuple[Any, Any, Any]:
     vision = {**shared, "num_hidden_layers": 4, "image_size": models.PIXELS, "patch_size": 8}
     model = CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=64))
     side = {"height": models.PIXELS, "width": models.PIXELS}
-    processor = CLIPImageProcessor(size={"shortest_edge": models.PIXELS}, crop_size=side)
+    processor = CLIPImageProcessorPil(size={"shortest_edge": models.PIXELS}, crop_size=side)
     return model, tokenizer, processor
 
 

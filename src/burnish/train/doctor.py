@@ -161,8 +161,8 @@ def scored_again(trainer: Trainer) -> Tensor:
 def reward_noise(first_B: Tensor, second_B: Tensor, group_B: Tensor) -> Finding:
     """How much of the reward is noise, and which advantage foretells another scoring best.
 
-    The share of noise is Σ(c₁ − c₂)² / Σ(c₁² + c₂²) with c the rewards centred in their group: what moves a whole
-    group is not noise, as no advantage sees it. For noise alone it is 1 in expectation, in groups of any size.
+    The share of noise is Σ(c₁ − c₂)² / Σ(c₁² + c₂²) with c the rewards centred in their group: what moves a
+    whole group is not noise, as no advantage sees it. Of noise alone it is 1, in groups of any size.
     """
     check, both_B = "reward asked twice", first_B.isfinite() & second_B.isfinite()
     first_B, second_B, group_B = first_B[both_B], second_B[both_B], group_B[both_B]

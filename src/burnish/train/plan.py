@@ -19,8 +19,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
+from burnish.engine.quiet import quiet
 from burnish.errors import ModelError
-from burnish.policies.load import BACKBONES, DTYPES, index_of, make_trainable, quiet
+from burnish.policies.load import BACKBONES, DTYPES, index_of, make_trainable
 from burnish.recipes import work
 from burnish.recipes.schema import Model, Recipe
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from burnish.engine.quiet import quiet
 from burnish.errors import ModelError
 from burnish.evaluate.benchmarks.drawn.ledger import Ledger
 from burnish.evaluate.benchmarks.drawn.pictures import Folder
@@ -20,7 +21,7 @@ from burnish.evaluate.benchmarks.options import fitting
 from burnish.evaluate.benchmarks.registry import DRAWN
 from burnish.evaluate.benchmarks.results import absent, chosen, write_json
 from burnish.evaluate.evaluate import load_weights, open_model
-from burnish.policies.load import kind_of, quiet
+from burnish.policies.load import kind_of
 from burnish.recipes.load import load_recipe
 from burnish.report.progress import Progress
 from burnish.rewards.diversity import Score, diversity
