@@ -82,6 +82,12 @@ def test_what_cannot_be_compared_is_refused_in_one_sentence(ask, changes, expect
     assert "\n" not in str(caught.value)
 
 
+def test_methods_of_other_steps_may_be_looked_at_as_often(ask):
+    half = ["sampling.prompts_per_step=1", "train.steps=4", "evaluation.every=2"]
+    study = ask(methods={"plain": [], "power": half})
+    assert recipe_of(study, "power").evaluation.every == 2
+
+
 def test_a_missing_key_is_named(tmp_path):
     file = tmp_path / "s.yaml"
     file.write_text(yaml.safe_dump({k: v for k, v in VALUES.items() if k != "question"}))
