@@ -51,7 +51,7 @@ def test_a_prompt_with_several_pictures_scores_their_mean() -> None:
 def test_a_comparison_needs_something_to_compare(capsys: pytest.CaptureFixture[str]) -> None:
     words = ["evaluate", "scenes-mini", "--reward", "diversity", "--count", "2", "--steps", "1"]
     assert main(words) == 2
-    assert "diversity compares pictures of one prompt: give --group-size" in capsys.readouterr().err
+    assert "diversity compares samples of one prompt: give --group-size" in capsys.readouterr().err
     assert main([*words, "--group-size", "2", "--json"]) == 0
     assert 0 < json.loads(capsys.readouterr().out)[0]["diversity"] < 1
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from burnish.cli import main
-from burnish.errors import DataError
+from burnish.errors import DataError, RewardError
 from burnish.evaluate.score import find_pairs, score_folder, score_run, summary
 
 
@@ -95,6 +95,11 @@ def test_pictures_of_one_prompt_are_a_group(folder: Path, redness: str) -> None:
     assert [row["win_rate"] for row in found] == [0.0, 1.0, None]  # the third is of another size, alone
 
 
+def test_a_comparison_of_single_pictures_is_refused(folder: Path) -> None:
+    with pytest.raises(RewardError, match="diversity compares samples of one prompt: score a folder with"):
+        score_folder(folder, ["diversity"])
+
+
 def test_a_run_is_scored_base_and_tuned(small_run: list[str], redness: str, capsys: Any) -> None:
     assert main(["train", *small_run]) == 0
     run = next(word for word in small_run if word.startswith("run.dir=")).removeprefix("run.dir=")
@@ -106,3 +111,5 @@ def test_a_run_is_scored_base_and_tuned(small_run: list[str], redness: str, caps
     capsys.readouterr()
     assert main(["score", run, "--reward", redness, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)[1][name] == pytest.approx(tuned[name])
+    assert main(["score", run, "--reward", "diversity"]) == 2
+    assert "give `burnish evaluate RUN --group-size`" in capsys.readouterr().err

@@ -141,7 +141,7 @@ def test_a_run_folder_is_never_overwritten(small_run: list[str], capsys: pytest.
     ("override", "words"),
     [
         ("data.prompts=nowhere.txt", "no prompt file"),
-        ("evaluation.reward=[{name: win_rate, options: {over: scenes_graded}}]", "draws one each"),
+        ("evaluation.reward=[{name: win_rate, options: {over: scenes_graded}}]", "set evaluation.group_size"),
         ("rewards=[{name: pickscore}]", "needs the option path"),
         ("algorithm.advantage.combine=gdpo", "only one has a weight"),
         ("model.path=nowhere", "does not exist"),

@@ -177,8 +177,7 @@ def evaluate_model(
     source, own = EMBEDDED[policy.kind]
     prompts = prompts or source
     scorer = load_rewards(rewards or own)
-    for name in scorer.needs_groups if group_size == 1 else ():
-        raise RunError(f"{name} compares pictures of one prompt: give --group-size of at least 2")
+    scorer.check_groups(group_size, "give --group-size of at least 2")
     chosen = evaluation_set(prompts, count, seed, group_size)
     _, scores = measure(policy, chosen, scorer, steps=steps, rows=ROWS, hybrid=hybrid)
     return [{"model": model, "base": base, **means(chosen, scores)}]

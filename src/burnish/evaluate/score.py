@@ -8,6 +8,7 @@ prompt and size are a group.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,8 @@ def score_folder(folder: Path, rewards: list[str]) -> list[dict[str, Any]]:
     """
     pairs = find_pairs(folder)
     scorer = load_rewards(rewards)
+    most = max(Counter(prompt.text for _, prompt in pairs).values())
+    scorer.check_groups(most, "score a folder with several pictures of a prompt")
     rows: list[dict[str, Any]] = [{"file": path.name, "prompt": prompt.text} for path, prompt in pairs]
     sizes: dict[tuple[int, ...], list[int]] = {}
     pictures = [_read(path) for path, _ in pairs]
@@ -50,6 +53,7 @@ def score_run(run: Path, rewards: list[str]) -> list[dict[str, Any]]:
     """A run's base and tuned model on its own evaluation prompts and noise, as `evaluate_model` rows."""
     settings = load_recipe(str(run)).evaluation
     scorer = load_rewards(rewards)
+    scorer.check_groups(settings.group_size, "give `burnish evaluate RUN --group-size` of at least 2")
     chosen = evaluation_set(settings.prompts, settings.count, settings.seed, settings.group_size)
     policy, rows = open_model(str(run), "auto", base=True), []
     for base in (True, False):

@@ -68,7 +68,7 @@ def folder_of(path: str) -> Path:
         return bundled(path)
     what = "holds neither model_index.json nor config.json" if folder.is_dir() else "does not exist"
     raise ModelError(
-        f"model.path={path!r} {what}; give a bundled name (scenes-small, scenes-reader) "
+        f"model.path={path!r} {what}; give a bundled name (scenes-small, scenes-mini, scenes-reader) "
         "or a folder in the format of diffusers or transformers"
     )
 

@@ -130,6 +130,15 @@ class RewardSet:
         """Names of the rewards that look at more than one image of a prompt."""
         return [name for name, _, function in self._rewards if kind_of(function) != "point"]
 
+    def check_groups(self, size: int, remedy: str) -> None:
+        """Makes sure that there is something to compare for rewards that compare.
+
+        Raises:
+            RewardError: one of them would see `size` = 1 sample a prompt; ends with the remedy.
+        """
+        if size < 2 and self.needs_groups:
+            raise RewardError(f"{self.needs_groups[0]} compares samples of one prompt: {remedy}")
+
     def joined(self, other: RewardSet) -> RewardSet:
         """These rewards and those of `other` that count and whose names are new; nothing is loaded twice."""
         more = [each for each in other._rewards if each[1] != 0 and each[0] not in self.names]

@@ -104,11 +104,7 @@ class Session:
         self.judges = load_rewards(recipe.evaluation.reward)
         if recipe.evaluation.held_out:
             self.judges = self.judges.joined(rewards)
-        for name in self.judges.needs_groups if recipe.evaluation.group_size == 1 else ():
-            raise RecipeError(
-                f"{name} compares what was drawn for one prompt, but an evaluation draws one each: set "
-                "evaluation.group_size to at least 2"
-            )
+        self.judges.check_groups(recipe.evaluation.group_size, "set evaluation.group_size to at least 2")
         critic = recipe.algorithm.advantage.name == "gae"
         self.policy = load_policy(recipe.model, recipe.run.device, recipe.run.seed, critic=critic)
         self.trainer = Trainer(recipe, self.policy, prompts, rewards)
