@@ -7,7 +7,9 @@ from html.parser import HTMLParser
 import pytest
 from tiny_study import pretend
 
+from burnish.study import budget
 from burnish.study.findings import board, sentence
+from burnish.study.load import recipe_of
 from burnish.study.plan import runs, trials
 from burnish.study.record import record
 from burnish.study.run import write
@@ -43,7 +45,7 @@ def test_gains_areas_and_costs_by_hand(ask, tmp_path):
     assert (power.reach, power.reached) == (None, 1)
     assert plain.against is None
     assert power.against.difference.mean == pytest.approx(0.1)
-    assert [step for step, _, _ in plain.curve] == [0, 1, 2]
+    assert [spent for spent, _, _ in plain.curve] == [0, 4, 8]  # rollouts: two prompts of two a step
     assert plain.curve[2][1:] == pytest.approx((0.6, 0.1))
 
 
@@ -54,7 +56,20 @@ def test_a_baseline_that_falls_leaves_nothing_to_reach(ask, tmp_path):
     )
     assert found.target is None
     assert [row.reach for row in found.rows] == [None, None]
-    assert [row[-2:] for row in scores(found).rows] == [["–", "–"]] * 2
+    assert [row[-2:] for row in scores(study, found).rows] == [["–", "–"]] * 2
+
+
+def test_curves_run_over_the_budget(ask, tmp_path):
+    methods = {"plain": [], "power": ["sampling.prompts_per_step=1", "train.steps=4"]}
+    study = ask(methods=methods, budget="evaluations")
+    jobs = finished(study, tmp_path, {"plain": [0.1, 0.3], "power": [0.2, 0.4]})
+    found = board(study, jobs, study.primary)
+    whole, half = (budget.evaluations(recipe_of(study, label)) for label in methods)
+    assert whole == half
+    plain, power = found.rows
+    assert [spent for spent, _, _ in plain.curve] == pytest.approx([0, whole / 2, whole])
+    assert [spent for spent, _, _ in power.curve] == pytest.approx([0, whole / 2, whole])
+    assert "network evaluations to 0.467" in scores(study, found).columns
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,7 @@ def reach(
 ) -> float | None:
     """The first cost at which the mean of the last `window` values is at least `target`; None: never.
 
-    `cost` [S] are the rollouts drawn up to each value.
+    `cost` [S] is what was spent up to each value.
     """
     for i in range(len(values)):
         if recent(values[: i + 1], window) >= target:

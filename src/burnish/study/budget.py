@@ -36,6 +36,14 @@ def evaluations(recipe: Recipe) -> float:
 BUDGETS: dict[str, Callable[[Recipe], float]] = {"rollouts": rollouts, "evaluations": evaluations}
 """What can be held equal over the methods of a study."""
 
+UNITS = {"rollouts": "rollouts", "evaluations": "network evaluations"}
+"""What each is called on an axis or over a column."""
+
+
+def price(budget: str, recipe: Recipe) -> float:
+    """What a rollout costs of a budget."""
+    return BUDGETS[budget](recipe) / rollouts(recipe)
+
 
 def equal(one: float, other: float) -> bool:
     """Whether two budgets may be compared."""

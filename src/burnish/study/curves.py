@@ -21,15 +21,19 @@ class Curve:
 
     Attributes:
         steps: training steps [S], rising.
-        rollouts: drawn up to each [S].
+        spent: of the study's budget, up to each [S].
         values: the score [S].
         std: standard deviation over prompts at the first evaluation; 0 where it is not known.
     """
 
     steps: list[int]
-    rollouts: list[int]
+    spent: list[float]
     values: list[float]
     std: float
+
+    def at(self, numbers: list[float]) -> dict[int, float]:
+        """One of its lists by step."""
+        return dict(zip(self.steps, numbers, strict=True))
 
     @property
     def gain(self) -> float:
@@ -37,8 +41,11 @@ class Curve:
         return self.values[-1] - self.values[0]
 
 
-def read_curve(folder: Path, measure: Measure) -> Curve | None:
-    """The curve of a run; None if it was never evaluated before training or never after."""
+def read_curve(folder: Path, measure: Measure, price: float) -> Curve | None:
+    """The curve of a run whose rollouts cost `price` each.
+
+    None if it was never evaluated before training or never after.
+    """
     drawn, points = {0: 0}, {}
     std = 0.0
     for event in read_events(folder / "metrics.jsonl"):
@@ -55,7 +62,7 @@ def read_curve(folder: Path, measure: Measure) -> Curve | None:
     steps = sorted(points)
     if not steps or steps[0] != 0 or steps[-1] == 0:
         return None
-    return Curve(steps, [drawn.get(step, 0) for step in steps], [points[step] for step in steps], std)
+    return Curve(steps, [price * drawn.get(step, 0) for step in steps], [points[step] for step in steps], std)
 
 
 def read_watched(job: Job) -> list[Watched]:

@@ -8,6 +8,7 @@ from burnish.report import svg
 from burnish.report.bars import Bar, bars
 from burnish.report.sheet import sheet
 from burnish.report.svg import Point, Series, curve, span
+from burnish.study.budget import UNITS
 from burnish.study.findings import Board
 from burnish.study.parting import Parting
 from burnish.study.schema import Study
@@ -39,18 +40,22 @@ def gains(study: Study, board: Board) -> str:
 
 def courses(study: Study, board: Board) -> Charts:
     """Curves of one measure: together, or each method beside the baseline."""
-    return _charts(study, {row.label: row.curve for row in board.rows}, f"{board.measure}")
+    return _charts(
+        study, {row.label: row.curve for row in board.rows}, f"{board.measure}", UNITS[study.budget]
+    )
 
 
 def gaps(study: Study, found: Parting) -> Charts:
-    """How far the proxy runs ahead of the truth, by step."""
-    return _charts(study, {row.label: row.curve for row in found.rows}, "Proxy ahead of truth")
+    """How far the proxy runs ahead of the truth, by what was spent."""
+    return _charts(
+        study, {row.label: row.curve for row in found.rows}, "Proxy ahead of truth", UNITS[study.budget]
+    )
 
 
 def frontiers(study: Study, found: Parting) -> Charts:
     """What the truth has gained by what the proxy has: a higher line paid less for its proxy."""
     lines = {row.label: row.course for row in found.rows}
-    return _charts(study, lines, "Truth's gain", axis="proxy's gain, standard deviations")
+    return _charts(study, lines, "Truth's gain", "proxy's gain, standard deviations")
 
 
 def as_file(study: Study, charts: Charts, *, legend: bool = True) -> str:
@@ -69,7 +74,7 @@ def as_html(study: Study, charts: Charts) -> str:
     return f'<div class="panels small">{figures}</div>' if len(charts) > 1 else figures
 
 
-def _charts(study: Study, lines: dict[str, list[Point]], title: str, axis: str = "step") -> Charts:
+def _charts(study: Study, lines: dict[str, list[Point]], title: str, axis: str) -> Charts:
     palette = colors(study)
     series = {label: Series(label, points, palette[label]) for label, points in lines.items()}
     if len(series) <= TOGETHER:

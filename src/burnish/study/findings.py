@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from burnish.study.analysis import Mean, Paired, area, holm, mean_of, median_reach, paired, reach, recent
+from burnish.study.budget import price
 from burnish.study.curves import Curve, read_curve
+from burnish.study.load import recipe_of
 from burnish.study.plan import Job
 from burnish.study.schema import Measure, Study
 
@@ -28,12 +30,12 @@ class Row:
         final: the score at the last evaluation.
         gain: final − base of each run.
         gains: the gain of each seed, in the order of the study's seeds.
-        area: mean height of the curve over training.
-        reach: median rollouts until the smoothed score comes to the baseline's at its end; None: never.
+        area: mean height of the curve over what is spent.
+        reach: median of what is spent until the smoothed score is the baseline's at its end; None: never.
         reached: seeds that reached it.
         against: the paired tests of the gains against the baseline's; None for the baseline itself.
         p: Holm-corrected over the methods.
-        curve: (step, mean, standard error) over seeds.
+        curve: (spent, mean, standard error) over seeds.
     """
 
     label: str
@@ -78,8 +80,9 @@ def board(study: Study, jobs: Sequence[Job], measure: Measure) -> Board:
 def read(study: Study, jobs: Sequence[Job], measure: Measure) -> Curves:
     """The curves of one measure; runs without one are left out."""
     curves: Curves = {label: {} for label in study.methods}
+    prices = {label: price(study.budget, recipe_of(study, label)) for label in study.methods}
     for job in jobs:
-        curve = read_curve(job.folder, measure)
+        curve = read_curve(job.folder, measure, prices[job.label])
         if curve is not None:
             curves[job.label][job.seed] = curve
     return curves
@@ -136,19 +139,21 @@ def _goal(curves: Sequence[Curve]) -> float | None:
 def _row(study: Study, label: str, curves: Curves, goal: float | None) -> Row:
     own = {seed: curves[label][seed] for seed in study.seeds if seed in curves[label]}
     found = list(own.values())
-    costs = [reach(curve.rollouts, curve.values, goal) for curve in found] if goal is not None else []
+    costs = [reach(curve.spent, curve.values, goal) for curve in found] if goal is not None else []
     return Row(
         label=label,
         base=mean_of([curve.values[0] for curve in found]),
         final=mean_of([curve.values[-1] for curve in found]),
         gain=mean_of([curve.gain for curve in found]),
         gains=[curve.gain for curve in found],
-        area=mean_of([area(curve.steps, curve.values) for curve in found]),
+        area=mean_of([area(curve.spent, curve.values) for curve in found]),
         reach=median_reach(costs),
         reached=sum(cost is not None for cost in costs),
         against=None if label == study.baseline else by_seed(_gains(own), _gains(curves[study.baseline])),
         p=None,
-        curve=mean_curve([dict(zip(curve.steps, curve.values, strict=True)) for curve in found]),
+        curve=mean_curve(
+            [curve.at(curve.spent) for curve in found], [curve.at(curve.values) for curve in found]
+        ),
     )
 
 
@@ -162,10 +167,11 @@ def by_seed(own: Mapping[int, float], baseline: Mapping[int, float]) -> Paired:
     return paired([own[seed] for seed in both], [baseline[seed] for seed in both])
 
 
-def mean_curve(lines: Sequence[Mapping[int, float]]) -> list[Point]:
-    """Mean and standard error over seeds at the steps that all of them have."""
-    if not lines:
+def mean_curve(across: Sequence[Mapping[int, float]], up: Sequence[Mapping[int, float]]) -> list[Point]:
+    """Over seeds, at the steps that all of them have: mean across, mean up and its standard error."""
+    if not up:
         return []
-    common = sorted(set.intersection(*(set(line) for line in lines)))
-    means = [(step, mean_of([line[step] for line in lines])) for step in common]
-    return [(step, each.mean, each.se) for step, each in means]
+    common = sorted(set.intersection(*(set(line) for line in up)))
+    xs = [mean_of([line[step] for line in across]).mean for step in common]
+    ys = [mean_of([line[step] for line in up]) for step in common]
+    return [(x or 0.0, y.mean, y.se) for x, y in zip(xs, ys, strict=True)]

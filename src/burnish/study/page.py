@@ -68,7 +68,7 @@ def _board(study: Study, board: Board, decides: bool) -> str:
     curves = figures.as_html(study, charts)
     drawn = f'<div class="panels">{bars}{curves if len(charts) == 1 else ""}</div>'
     drawn += "" if len(charts) == 1 else curves
-    return drawn + tables.scores(board).html() + tables.tests(study, board).html()
+    return drawn + tables.scores(study, board).html() + tables.tests(study, board).html()
 
 
 def _alarm(record: Record) -> str:

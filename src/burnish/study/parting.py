@@ -28,7 +28,7 @@ class Drift:
         equal: what the truth had gained where the proxy had first gained `Parting.level`.
         against: the paired tests of `equal` against the baseline's; None for the baseline itself.
         p: Holm-corrected over the methods.
-        curve: (step, mean gap, standard error) over seeds.
+        curve: (spent, mean gap, standard error) over seeds.
         course: (mean gain of the proxy, mean gain of the truth, its standard error), an evaluation each.
     """
 
@@ -60,8 +60,9 @@ class Parting:
 
 @dataclass(frozen=True)
 class _Run:
-    """Gains of both by step."""
+    """What was spent and the gains of both, by step."""
 
+    spent: dict[int, float]
     proxy: dict[int, float]
     truth: dict[int, float]
 
@@ -91,15 +92,14 @@ def parting(study: Study, jobs: Sequence[Job], pair: Gap) -> Parting:
 def _runs(proxies: dict[int, Curve], truths: dict[int, Curve]) -> dict[int, _Run]:
     both = [(seed, proxies[seed], truths[seed]) for seed in proxies if seed in truths]
     return {
-        seed: _Run(_gains(proxy), _gains(truth))
+        seed: _Run(proxy.at(proxy.spent), _gains(proxy), _gains(truth))
         for seed, proxy, truth in both
         if proxy.steps == truth.steps and proxy.std > 0 and truth.std > 0
     }
 
 
 def _gains(curve: Curve) -> dict[int, float]:
-    gains = [(value - curve.values[0]) / curve.std for value in curve.values]
-    return dict(zip(curve.steps, gains, strict=True))
+    return curve.at([(value - curve.values[0]) / curve.std for value in curve.values])
 
 
 def _equal(runs: dict[int, _Run], level: float | None) -> dict[int, float]:
@@ -111,7 +111,6 @@ def _row(label: str, runs: dict[int, _Run], own: dict[int, float], other: dict[i
     proxy = [run.proxy for run in runs.values()]
     truth = [run.truth for run in runs.values()]
     ahead = [run.ahead for run in runs.values()]
-    across, down = mean_curve(proxy), mean_curve(truth)
     return Drift(
         label=label,
         proxy=mean_of([line[max(line)] for line in proxy]),
@@ -120,6 +119,6 @@ def _row(label: str, runs: dict[int, _Run], own: dict[int, float], other: dict[i
         equal=mean_of(list(own.values())),
         against=None if other is None else by_seed(own, other),
         p=None,
-        curve=mean_curve(ahead),
-        course=[(x or 0.0, y, error) for (_, x, _), (_, y, error) in zip(across, down, strict=True)],
+        curve=mean_curve([run.spent for run in runs.values()], ahead),
+        course=mean_curve(proxy, truth),
     )

@@ -21,7 +21,7 @@ def markdown(record: Record) -> str:
             f"## {board.measure}",
             f"![Gains](figures/gain-{number}.svg)",
             f"![Curves](figures/curve-{number}.svg)",
-            tables.scores(board).markdown(),
+            tables.scores(study, board).markdown(),
             tables.tests(study, board).markdown(),
         ]
     for number, found in enumerate(record.pairs):

@@ -10,7 +10,7 @@ from burnish import __version__
 from burnish.recipes.schema import Recipe
 from burnish.study.alarms import LEVEL, MARGIN, Judged, Rates, judge, rates
 from burnish.study.analysis import WINDOW
-from burnish.study.budget import BUDGETS, rollouts
+from burnish.study.budget import BUDGETS, UNITS, rollouts
 from burnish.study.curves import read_watched
 from burnish.study.findings import Board, board, seeds, sentence
 from burnish.study.load import recipe_of
@@ -109,7 +109,7 @@ class Record:
         if self.study.budget == "rollouts":
             return f"{rollouts(recipe):,} rollouts: {recipe.train.steps} steps of {batch}"
         spent = BUDGETS[self.study.budget](recipe)
-        return f"{spent:,.0f} {self.study.budget} of the network, in steps as each method says"
+        return f"{spent:,.0f} {UNITS[self.study.budget]}, in steps as each method says"
 
     @property
     def notes(self) -> list[str]:
@@ -123,9 +123,10 @@ class Record:
             "the number of methods; where the differences have no spread, the test of sign flips stands in. "
             + (tuned if self.trials else "")
             + f"Sign flips assume no bell curve, and with {seeds(n)} their p is at least {2 / 2**n:.3g}.",
-            "“Mean on the way” is the area under the curve over its length. “Rollouts to” is what had been "
-            f"drawn when the mean of the last {WINDOW} evaluations first came to where {study.baseline}'s "
-            "was in the end: the median over seeds; a dash where that is no higher than the base.",
+            "“Mean on the way” is the area under the curve over its length. "
+            f"“{UNITS[study.budget].capitalize()} to” is what had been spent when the mean of the last "
+            f"{WINDOW} scores first came to where {study.baseline}'s was in the end: the median over seeds; "
+            "a dash where that is no higher than the base.",
         ]
 
     def as_dict(self) -> dict[str, Any]:

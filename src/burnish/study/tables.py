@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from html import escape
 
 from burnish.study.alarms import Rates, Share
+from burnish.study.budget import UNITS
 from burnish.study.findings import Board, Row, amount, level
 from burnish.study.parting import Parting
 from burnish.study.schema import Study
@@ -61,7 +62,7 @@ def methods(study: Study, trials: Sequence[Trial]) -> Table:
     return Table(columns, rows, names=3)
 
 
-def scores(board: Board) -> Table:
+def scores(study: Study, board: Board) -> Table:
     """What each method gained, and how soon."""
     goal = "–" if board.target is None else f"{board.target:.3f}"
     rows = [
@@ -77,7 +78,16 @@ def scores(board: Board) -> Table:
         for row in board.rows
     ]
     return Table(
-        ["method", "seeds", "base", "final", "gain", "mean on the way", f"rollouts to {goal}", "reached by"],
+        [
+            "method",
+            "seeds",
+            "base",
+            "final",
+            "gain",
+            "mean on the way",
+            f"{UNITS[study.budget]} to {goal}",
+            "reached by",
+        ],
         rows,
     )
 
