@@ -76,7 +76,7 @@ def test_clamp() -> None:
 
 
 @pytest.mark.parametrize("order", ["scale_first", "power_first"])
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(batch=batches())
 def test_slas_without_gamma_is_batch_std(order: str, batch: tuple[torch.Tensor, torch.Tensor]) -> None:
     torch.testing.assert_close(
@@ -126,7 +126,7 @@ def test_slas_exponent_is_told_apart() -> None:
 
 
 @pytest.mark.parametrize("name", ["grpo", "dr_grpo", "batch_std", "rloo"])
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(batch=batches())
 def test_advantages_sum_to_zero_in_a_group(name: str, batch: tuple[torch.Tensor, torch.Tensor]) -> None:
     found = advantages.ADVANTAGES[name](*batch)
@@ -135,7 +135,7 @@ def test_advantages_sum_to_zero_in_a_group(name: str, batch: tuple[torch.Tensor,
 
 
 @pytest.mark.parametrize("name", NAMES)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(batch=batches(), seed=st.integers(0, 99))
 def test_order_of_rollouts_does_not_matter(
     name: str, batch: tuple[torch.Tensor, torch.Tensor], seed: int
@@ -147,7 +147,7 @@ def test_order_of_rollouts_does_not_matter(
 
 
 @pytest.mark.parametrize("name", GROUPWISE)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(batch=batches())
 def test_dead_rollouts_are_exactly_zero_and_nan_never_leaks(
     name: str, batch: tuple[torch.Tensor, torch.Tensor]
@@ -163,7 +163,7 @@ def test_dead_rollouts_are_exactly_zero_and_nan_never_leaks(
 
 
 @pytest.mark.parametrize("name", NAMES)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(batch=batches())
 def test_missing_rollouts_change_nothing_for_the_others(
     name: str, batch: tuple[torch.Tensor, torch.Tensor]
@@ -175,7 +175,7 @@ def test_missing_rollouts_change_nothing_for_the_others(
 
 
 @pytest.mark.parametrize("name", ["grpo", "batch_std", "slas", "reinforce_pp"])
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(batch=batches(missing=False), scale=st.floats(0.01, 100), shift=st.floats(-10, 10))
 def test_scale_and_shift_of_all_rewards_are_not_seen(
     name: str, batch: tuple[torch.Tensor, torch.Tensor], scale: float, shift: float

@@ -40,7 +40,7 @@ def test_equal_policies_need_no_correction(name: str, cap: float) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     values=st.lists(st.floats(-300, 300), min_size=6, max_size=6),
     kept=st.lists(st.booleans(), min_size=6, max_size=6),

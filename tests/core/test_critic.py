@@ -33,7 +33,7 @@ def test_gae_by_hand() -> None:
     assert returns.tolist() == [[1.3125, 0.25, 2], [4.25, 4, 0]]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(batch=rollouts(), gamma=st.floats(0, 1), lam=st.floats(0, 1))
 def test_gae_is_the_discounted_sum_of_errors(
     batch: tuple[torch.Tensor, torch.Tensor, torch.Tensor], gamma: float, lam: float
@@ -52,7 +52,7 @@ def test_gae_is_the_discounted_sum_of_errors(
     assert not returns[~mask].any()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(batch=rollouts(), gamma=st.floats(0, 1))
 def test_lambda_one_is_returns_minus_values(
     batch: tuple[torch.Tensor, torch.Tensor, torch.Tensor], gamma: float
@@ -103,7 +103,7 @@ def test_value_loss_has_no_gradient_once_the_value_moved_far_enough_towards_its_
     torch.testing.assert_close(value.grad, torch.tensor([[0.0, -2.6, -3.6]]))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.floats(-5, 5), min_size=3, max_size=3), st.floats(0.01, 3))
 def test_value_loss_is_never_below_the_plain_square(values: list[float], clip: float) -> None:
     new, old, target = (torch.tensor([[v]], dtype=torch.float64) for v in values)

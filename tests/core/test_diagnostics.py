@@ -36,7 +36,7 @@ def test_effective_sample_size_by_hand() -> None:
     assert found.item() == 0.25
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.floats(-50, 50), min_size=1, max_size=20), st.floats(-100, 100))
 def test_effective_sample_size_bounds_and_scale(values: list[float], shift: float) -> None:
     log_ratio = torch.tensor(values, dtype=torch.float64)

@@ -52,7 +52,7 @@ def test_estimators_by_hand() -> None:
     torch.testing.assert_close(divergences.k3(new, ref), torch.tensor([exp(-1), exp(1) - 2]))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.floats(-10, 10), min_size=1, max_size=10))
 def test_estimators_are_zero_when_equal_and_k2_k3_never_negative(values: list[float]) -> None:
     new = torch.tensor(values, dtype=torch.float64)

@@ -72,7 +72,7 @@ def test_shapes_are_checked(value: torch.Tensor, group: torch.Tensor) -> None:
             function(value, group)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(
         st.tuples(st.integers(-3, 3), st.one_of(st.just(nan), st.floats(-100, 100))), min_size=1, max_size=20

@@ -78,7 +78,7 @@ def test_gradient_at_ratio_one_is_the_policy_gradient(low: float, name: str) -> 
     torch.testing.assert_close(slope, noise * (-0.1 / 0.25) / 12)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.floats(-1, 1), min_size=1, max_size=12),
     st.floats(-3, 3).filter(lambda a: abs(a) > 1e-3),
@@ -195,7 +195,7 @@ def test_sapo_by_hand() -> None:
     torch.testing.assert_close(found, expected)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.floats(-3, 3), st.floats(-2, 2))
 def test_sapos_gate_never_exceeds_the_plain_gradient(x: float, advantage: float) -> None:
     """Its gradient in log ρ is ρ·A times a gate 4σ(1 − σ) that is at most 1 and 1 only at ρ = 1."""
@@ -221,7 +221,7 @@ def test_sign_aware_clip_by_hand() -> None:
     torch.testing.assert_close(found.exp(), torch.tensor([[1.05, 1.05, 0.5], [1.5, 1.1, 0.6]]))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.floats(-1, 1), min_size=1, max_size=8),
     st.floats(-3, 3),
@@ -272,7 +272,7 @@ def _reduce(name: str, loss: torch.Tensor, mask: torch.Tensor, denominator: int 
 
 
 @pytest.mark.parametrize("name", list(objectives.REDUCTIONS))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 999), size=st.integers(1, 7))
 def test_every_reduction_adds_up_over_micro_batches(name: str, seed: int, size: int) -> None:
     generator = torch.Generator().manual_seed(seed)

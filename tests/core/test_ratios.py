@@ -22,7 +22,7 @@ def test_gaussian_log_ratio_by_hand() -> None:
     assert found.tolist() == [-0.75]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     seed=st.integers(0, 999),
     a=st.floats(0.2, 2),

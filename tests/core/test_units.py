@@ -68,7 +68,7 @@ def test_dynamic_chunks_by_hand(values: list[float], largest: int, expected: lis
     assert units.dynamic_chunks(torch.tensor(values, dtype=torch.float32), largest=largest) == expected
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.lists(st.floats(0, 2), min_size=1, max_size=40), st.integers(1, 6))
 def test_dynamic_chunks_cover_all_decisions(values: list[float], largest: int) -> None:
     sizes = units.dynamic_chunks(torch.tensor(values), largest=largest)
@@ -109,7 +109,7 @@ def test_segments_by_hand() -> None:
     assert ended.tolist() == [[0, 0, 0]]  # padding after the last boundary opens no unit
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 999), st.integers(1, 10))
 def test_pool_of_segments_is_the_mean_of_each(seed: int, steps: int) -> None:
     """Against a walk over the decisions, rollouts of several lengths."""
@@ -211,7 +211,7 @@ def test_chunk_weights_by_hand() -> None:
     torch.testing.assert_close(found, torch.tensor([0.25, 0.5, 0.25]))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.lists(st.integers(1, 4), min_size=1, max_size=6),
     st.floats(0.01, 1),

@@ -58,7 +58,7 @@ def test_seeds_tell_keys_apart() -> None:
     assert len({rng.seed_of(*key) for key in keys}) == len(keys)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.one_of(st.integers(), st.text()), max_size=4))
 def test_seeds_fit_a_generator(keys: list[int | str]) -> None:
     assert 0 <= rng.seed_of(*keys) < 2**63

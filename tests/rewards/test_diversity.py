@@ -34,7 +34,7 @@ def test_pixels_by_hand():
     assert score([black]) == [None]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(2, 6), st.integers(0, 2**32 - 1))
 def test_the_mean_of_a_group_is_the_mean_over_its_pairs(count, seed):
     images = [*np.random.default_rng(seed).integers(0, 256, (count, 32, 32, 3), dtype=np.uint8)]

@@ -49,7 +49,7 @@ def test_text_and_parse_by_hand(scene, template, text):
     assert parse(text) == scene
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=200)
 @given(st.sampled_from(EVERY))
 def test_parse_inverts_text(text):
     scene = parse(text)

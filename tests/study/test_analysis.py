@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from burnish.study.analysis import area, crossing, holm, mean_of, median_reach, paired, reach, sign_flip
@@ -55,7 +55,6 @@ def test_many_seeds_are_drawn_and_repeatable():
 
 
 @given(DIFFERENCES)
-@settings(deadline=None)
 def test_sign_flips_are_probabilities_that_no_sign_order_or_scale_changes(d):
     p = sign_flip(d)
     assert 2 / 2 ** len(d) <= p <= 1

@@ -49,7 +49,7 @@ def test_two_outcomes_leave_one_direction(gamma: float):
     assert up + down > 0.01  # the paper's own does not keep the sum
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 10**6), gamma=st.sampled_from([0.0, 0.25, 0.5, 1.0, 2.0]))
 def test_no_other_direction_gains_more_for_its_length(seed: int, gamma: float):
     """Convex problem: random directions that keep every prompt's mass never beat the solution."""
@@ -69,7 +69,7 @@ def test_no_other_direction_gains_more_for_its_length(seed: int, gamma: float):
         assert slope(other) <= slope(best) * (1 + 1e-12)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 10**6))
 def test_a_softmax_moved_by_the_shaped_advantage_takes_the_softmax_step(seed: int):
     policy, advantage = problem(seed)

@@ -89,7 +89,7 @@ def test_one_prompt_says_nothing_of_the_spread():
     assert (row["mean"], row["low"], row["high"]) == (pytest.approx(0.35), None, None)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.lists(st.lists(st.one_of(st.none(), st.floats(0, 1)), min_size=1, max_size=4), min_size=1, max_size=12)
 )
