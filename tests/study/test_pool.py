@@ -8,14 +8,15 @@ import threading
 import time
 
 import pytest
-from tiny_study import pretend
+from tiny_study import VALUES, pretend
 
 from burnish.errors import RunError
 from burnish.study import pool as module
+from burnish.study import run as conducting
 from burnish.study.line import Line
 from burnish.study.plan import Job, claim, finished, runs, same
 from burnish.study.pool import Pool
-from burnish.study.run import conduct
+from burnish.study.run import at_a_time, conduct, shared
 
 SCORES = {"scenes_strict": [0.4, 0.5, 0.6]}
 
@@ -72,6 +73,31 @@ def test_runs_have_their_threads_and_at_most_so_many_run(ask, tmp_path, act):
     assert [threads for threads, _, _ in said] == ["3"] * 4
     spans = [(float(begun), float(ended)) for _, begun, ended in said]
     assert all(sum(begun <= at < ended for begun, ended in spans) <= 2 for at, _ in spans)
+
+
+def test_runs_share_the_cards_evenly(ask, tmp_path, act):
+    act(
+        {},
+        "import os; print(os.environ['CUDA_VISIBLE_DEVICES'], file=open('{0}.txt', 'w'))",
+    )
+    (tmp_path / "runs").mkdir()
+    Pool(4, 1, tmp_path / "logs", ("2", "GPU-7"), file=io.StringIO()).run(runs(ask(), tmp_path, {}), "x")
+    assert (
+        sorted(path.read_text() for path in (tmp_path / "runs").glob("*.txt"))
+        == ["2\n"] * 2 + ["GPU-7\n"] * 2
+    )
+
+
+def test_one_run_a_card_unless_told_otherwise(ask, monkeypatch):
+    monkeypatch.setattr(conducting, "cores", lambda: 16)
+    monkeypatch.setattr(conducting, "cards", lambda: ["0", "1", "2"])
+    assert at_a_time(ask()) == 3
+    assert at_a_time(ask(jobs=5)) == 5
+    assert at_a_time(ask(jobs=5), 7) == 7
+    elsewhere = ask(overrides=[*VALUES["overrides"], "run.device=cpu"], threads=2)
+    assert (shared(elsewhere), at_a_time(elsewhere)) == ([], 8)
+    monkeypatch.setattr(conducting, "cards", lambda: [])
+    assert at_a_time(ask()) == 16
 
 
 @pytest.mark.parametrize("stubborn", [False, True])

@@ -24,7 +24,7 @@ def study(rest: list[str]) -> None:
     parser.add_argument("name", nargs="?", metavar="NAME_OR_FILE")
     parser.add_argument("--out", type=Path, help="folder (default: runs/study-NAME)")
     parser.add_argument(
-        "--jobs", type=at_least(1), help="runs at a time (default: the study's, or one a core)"
+        "--jobs", type=at_least(1), help="runs at a time (default: the study's, or one a card or core)"
     )
     parser.add_argument("--seeds", type=_seeds, help="in place of the study's, such as 0,1,2")
     parser.add_argument("--dry-run", action="store_true", help="print the runs and their rollouts, and stop")

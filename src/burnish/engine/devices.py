@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+import os
+
 import torch
+
+
+def cards() -> list[str]:
+    """The CUDA cards that this process may use, as CUDA_VISIBLE_DEVICES names them; empty: none."""
+    chosen = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
+    count = torch.cuda.device_count()
+    return (chosen or [str(number) for number in range(count)])[:count]
 
 
 def find_device(name: str | torch.device) -> torch.device:

@@ -48,6 +48,7 @@ class Pool:
         at_a_time: processes.
         threads: of each (OMP_NUM_THREADS).
         logs: folder for what they print.
+        cards: a run sees that one which fewest others use (CUDA_VISIBLE_DEVICES); empty: whatever is there.
         inherit: file descriptors that they keep open.
         file: for the line of progress; standard output if None.
     """
@@ -55,6 +56,7 @@ class Pool:
     at_a_time: int
     threads: int
     logs: Path
+    cards: Sequence[str] = ()
     inherit: Sequence[int] = ()
     file: TextIO | None = None
 
@@ -72,12 +74,15 @@ class Pool:
         waiting = [job for job in jobs if not finished(job)]
         progress = Line(jobs, waiting, title, self.file or sys.stdout)
         running: dict[Job, subprocess.Popen[bytes]] = {}
+        card_of: dict[Job, str | None] = {}
         failures: list[Failure] = []
         with graceful() as stop, _no_survivors(running):
             while (waiting and not stop.stop) or running:
                 while waiting and len(running) < self.at_a_time and not stop.stop:
                     job = waiting.pop(0)
-                    running[job] = self._start(job)
+                    used = [card_of[other] for other in running]
+                    card_of[job] = min(self.cards, key=used.count, default=None)
+                    running[job] = self._start(job, card_of[job])
                 for job in [job for job, process in running.items() if process.poll() is not None]:
                     code = running.pop(job).returncode
                     if not finished(job) and not stop.stop:
@@ -95,9 +100,11 @@ class Pool:
     def _log(self, job: Job) -> Path:
         return self.logs / job.folder.parent.name / f"{job.name}.log"
 
-    def _start(self, job: Job) -> subprocess.Popen[bytes]:
+    def _start(self, job: Job, card: str | None) -> subprocess.Popen[bytes]:
         """A process in a session of its own: an interrupt from the keyboard reaches it through us alone."""
         environment = os.environ | {"OMP_NUM_THREADS": str(self.threads)}
+        if card is not None:
+            environment["CUDA_VISIBLE_DEVICES"] = card
         self._log(job).parent.mkdir(parents=True, exist_ok=True)
         with self._log(job).open("ab") as file:
             return subprocess.Popen(  # noqa: S603  our own command, no shell

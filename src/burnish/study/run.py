@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
+from burnish.engine.devices import cards
 from burnish.study.files import write_files
+from burnish.study.load import recipe_of
 from burnish.study.page import html
 from burnish.study.plan import claim, finished, ready, runs, same, trials
 from burnish.study.pool import Failure, Pool, cores
@@ -28,8 +30,13 @@ class Outcome:
 
 
 def at_a_time(study: Study, jobs: int | None = None) -> int:
-    """Parallel runs: as asked, as the study says, or cores // threads."""
-    return jobs or study.jobs or max(1, cores() // study.threads)
+    """Parallel runs: as asked, as the study says, one a card, or cores // threads."""
+    return jobs or study.jobs or len(shared(study)) or max(1, cores() // study.threads)
+
+
+def shared(study: Study) -> list[str]:
+    """The cards that the runs share; none where there are none or the study names another device."""
+    return cards() if recipe_of(study, study.baseline).run.device in ("auto", "cuda") else []
 
 
 def conduct(
@@ -55,7 +62,7 @@ def conduct(
     try:
         same(tuning or untuned)
         found = []
-        pool = Pool(at_a_time(study, jobs), study.threads, out / "logs", (lock,), file)
+        pool = Pool(at_a_time(study, jobs), study.threads, out / "logs", shared(study), (lock,), file)
         if tuning:
             failures = pool.run(tuning, f"{study.name}, tuning")
             if failures:

@@ -57,7 +57,9 @@ class Study(Section):
         default=None, description="label, or all: the values tried of each key; as many trials a method."
     )
     tuning_seeds: list[int] = Field(default=[], description="Seeds of the trials; none of the study's.")
-    jobs: int | None = Field(default=None, ge=1, description="Runs at a time; null: cores // threads.")
+    jobs: int | None = Field(
+        default=None, ge=1, description="Runs at a time; null: one a card, or cores // threads."
+    )
     threads: int = Field(default=1, ge=1, description="Threads of a run (OMP_NUM_THREADS).")
 
     @property
