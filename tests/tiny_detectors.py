@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -55,12 +56,30 @@ def mask2former(folder: Path) -> str:
     return _saved(kind, config, transformers.Mask2FormerImageProcessor, folder)
 
 
-def _saved(kind: Any, config: Any, processor: Any, folder: Path) -> str:
-    torch.manual_seed(1)
+def owlv2(folder: Path, words: Path) -> str:
+    """A detector of what it is told, with the tokenizer of another folder."""
+    own = transformers.AutoTokenizer.from_pretrained(words)
+    vocab = own.get_vocab() | {own.bos_token: 2}  # a text that begins with 0 counts as none
+    vocab |= {next(word for word, number in own.get_vocab().items() if number == 2): 0}
+    merges = json.loads((words / "tokenizer.json").read_text())["model"]["merges"]
+    tokenizer = transformers.CLIPTokenizer(vocab=vocab, merges=[tuple(pair) for pair in merges])
+    shared = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    text = {**shared, "vocab_size": len(tokenizer), "max_position_embeddings": 16}
+    marks = ("bos_token_id", "eos_token_id", "pad_token_id")
+    text |= {name: getattr(tokenizer, name) for name in marks}
+    vision = {**shared, "image_size": 32, "patch_size": 8}
+    config = transformers.Owlv2Config(text_config=text, vision_config=vision, projection_dim=16)
+    tokenizer.save_pretrained(folder)
+    kind, size = transformers.Owlv2ForObjectDetection, {"height": 32, "width": 32}
+    return _saved(kind, config, transformers.Owlv2ImageProcessorPil, folder, size)
+
+
+def _saved(kind: Any, config: Any, processor: Any, folder: Path, size: dict[str, int] = SIZE) -> str:
     model = kind(config)
+    torch.manual_seed(1)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.normal_(0, 0.3)
     model.save_pretrained(folder)
-    processor(size=SIZE).save_pretrained(folder)
+    processor(size=size).save_pretrained(folder)
     return str(folder)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tiny_detectors
 import torch
+import transformers
 from PIL import Image
 from tiny_detectors import LABELS
 
@@ -29,6 +30,11 @@ def yolos(tmp_path_factory) -> str:
 @pytest.fixture(scope="module")
 def mask2former(tmp_path_factory) -> str:
     return tiny_detectors.mask2former(tmp_path_factory.mktemp("mask2former"))
+
+
+@pytest.fixture(scope="module")
+def owlv2(tmp_path_factory) -> str:
+    return tiny_detectors.owlv2(tmp_path_factory.mktemp("owlv2"), CLIP)
 
 
 def pictures(count: int) -> list[np.ndarray]:
@@ -77,6 +83,47 @@ def test_masks_are_those_of_the_librarys_own_post_processing(mask2former):
             assert item.name == geneval_models.name_of(LABELS[segment["label_id"]])
             assert np.mean((item.mask > 0) != (mask.numpy() > 0)) < 0.01
             assert item.box == box_of(item.mask)
+
+
+def test_an_owl_is_told_what_to_look_for(owlv2):
+    classes = ["bench", "motorbike", "red ring"]
+    detector, images = Detector(owlv2, CPU, classes), pictures(9)
+    assert list(detector.names.values()) == ["bench", "motorcycle", "red ring"]
+    seen = list(detector(images, 0.0))
+    assert [len(found) for found in seen] == [16] * 9  # one a patch
+    assert len({item.name for found in seen for item in found}) > 1
+    tokenizer = transformers.AutoTokenizer.from_pretrained(owlv2)
+    texts = ["a photo of a bench", "a photo of a motorcycle", "a photo of a red ring"]
+    words = tokenizer(texts, padding="max_length", truncation=True, max_length=16, return_tensors="pt")
+    for found, image in zip(seen, images, strict=True):
+        inputs = detector.processor(images=Image.fromarray(image), return_tensors="pt")
+        with torch.no_grad():
+            said = detector.model(
+                pixel_values=inputs.pixel_values,
+                input_ids=words.input_ids,
+                attention_mask=words.attention_mask,
+            )
+        scores, labels = said.logits[0].max(-1)
+        assert [item.score for item in found] == pytest.approx(scores.sigmoid().tolist(), abs=1e-5)
+        assert [item.name for item in found] == [detector.names[label] for label in labels.tolist()]
+        x, y, w, h = (60 * said.pred_boxes[0]).unbind(-1)  # of the square that the image is padded to
+        corners = torch.stack([x - w / 2, y - h / 2, x + w / 2, y + h / 2], -1).tolist()
+        for item, box in zip(found, corners, strict=True):
+            assert item.box == pytest.approx(box, abs=1e-3)
+
+
+def test_an_owl_looks_for_cocos_classes_unless_told(owlv2, yolos):
+    asked = [asking(include=[{"class": "hair drier", "count": 1}]), asking(include=[{"class": "bench"}])]
+    assert geneval(owlv2, strict=False, device="cpu")([RED] * 2, asked) == [0.0, 0.0]
+    ring = asking(include=[{"class": "ring", "count": 1}])
+    sees = geneval(owlv2, device="cpu", classes=["ring"])  # a random one is half sure of anything
+    assert sees([RED], [ring]) == [1.0]
+    assert geneval(owlv2, threshold=0.9, device="cpu", classes=["ring"])([RED], [ring]) == [0.0]
+    assert Detector(owlv2, CPU).certain == (0.1, 0.1)
+    assert "the detector knows no class 'ring'" in complaint(owlv2, prompt=ring)
+    assert "knows its own classes; leave out classes" in complaint(yolos, classes=["ring"])
+    for wrong in ([], "ring", [1], [""]):
+        assert f"classes must be a list of names, not {wrong!r}" in complaint(owlv2, classes=wrong)
 
 
 def test_a_box_encloses_its_mask():
@@ -271,7 +318,7 @@ def test_what_does_not_fit_is_refused_at_the_start(yolos, tmp_path):
     (damaged / "model.safetensors").unlink()
     assert f"{damaged} cannot be loaded as AutoModelForObjectDetection" in complaint(str(damaged))
     assert "device 'gpu' cannot be used here" in complaint(yolos, device="gpu")
-    for value in (-0.1, 1, "0.3", None, True):
+    for value in (-0.1, 1, "0.3", True):
         assert f"threshold must be at least 0 and below 1, not {value!r}" in complaint(yolos, threshold=value)
     assert "counting_threshold must be" in complaint(yolos, counting_threshold=2)
 

@@ -75,7 +75,9 @@ def _parser() -> Parser:
     makes.add_argument("--guidance", type=_scale, help="its scale (default: the model's)")
     makes.add_argument("--size", type=at_least(8), help="height and width in pixels (default: the model's)")
     makes.add_argument("--features", metavar="FOLDER", help="a CLIP model to measure diversity with")
-    makes.add_argument("--detector", metavar="FOLDER", help="geneval: Mask2Former or DETR, trained on COCO")
+    makes.add_argument(
+        "--detector", metavar="FOLDER", help="geneval: Mask2Former or DETR of COCO, or OWL-ViT"
+    )
     makes.add_argument("--clip", metavar="FOLDER", help="geneval: a CLIP model that names colours")
     makes.add_argument("--judge", metavar="URL", help="unigenbench, wise: an OpenAI-compatible API")
     makes.add_argument("--judge-model", metavar="NAME", help="unigenbench, wise: the model there")

@@ -1,10 +1,10 @@
 """GenEval as a reward: a detector finds the objects, CLIP names their colours, rules judge (2310.11513).
 
 As in the original (github.com/djghosh13/geneval) a detection counts above 0.3, for prompts with the tag
-`counting` above 0.9; at most 16 of a class count; overlapping ones are not suppressed; before a colour is
-named the background is painted grey where the detector gives masks. The original detects with mmdet's
-Mask2Former (Swin-S) and names colours with OpenAI's CLIP ViT-L/14: scores by other models are not comparable
-with published ones.
+`counting` above 0.9 (an OWL-ViT's above 0.1); at most 16 of a class count; overlapping ones are not
+suppressed; before a colour is named the background is painted grey where the detector gives masks. The
+original detects with mmdet's Mask2Former (Swin-S) and names colours with OpenAI's CLIP ViT-L/14: scores by
+other models are not comparable with published ones.
 """
 
 from __future__ import annotations
@@ -50,16 +50,21 @@ class Eye:
         self,
         detector: str,
         clip: str | None = None,
-        threshold: float = 0.3,
-        counting_threshold: float = 0.9,
+        threshold: float | None = None,
+        counting_threshold: float | None = None,
         device: str = "auto",
+        classes: Sequence[str] | None = None,
     ):
         for name, value in (("threshold", threshold), ("counting_threshold", counting_threshold)):
-            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
+            if value is not None and not _is_share(value):
                 raise RewardError(f"reward geneval: {name} must be at least 0 and below 1, not {value!r}")
+        if classes is not None and not _is_names(classes):
+            raise RewardError(f"reward geneval: classes must be a list of names, not {classes!r}")
         place = hub.pick_device(device, "geneval")
-        self.threshold, self.counting_threshold = threshold, counting_threshold
-        self.find = Detector(detector, place)
+        self.find = Detector(detector, place, classes)
+        usual, counting = self.find.certain
+        self.threshold = usual if threshold is None else threshold
+        self.counting_threshold = counting if counting_threshold is None else counting_threshold
         self.known = set(self.find.names.values())
         self.colours: Any = ColourNames(clip, place) if clip else None
 
@@ -100,32 +105,44 @@ class Eye:
         return wishes
 
 
+def _is_share(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1
+
+
+def _is_names(value: Any) -> bool:
+    return isinstance(value, list | tuple) and bool(value) and all(isinstance(v, str) and v for v in value)
+
+
 def geneval(
     detector: str,
     clip: str | None = None,
     strict: bool = True,
-    threshold: float = 0.3,
-    counting_threshold: float = 0.9,
+    threshold: float | None = None,
+    counting_threshold: float | None = None,
     device: str = "auto",
+    classes: Sequence[str] | None = None,
 ) -> Score:
     """Does the image show the objects that the prompt's columns ask for (see `geneval_rules`)?
 
     A prompt without the column `include` cannot be scored.
 
     Args:
-        detector: folder of a Mask2Former for instances, or of a detector of DETR's kind, trained on COCO.
+        detector: folder of a Mask2Former for instances or a detector of DETR's kind, trained on COCO; or of
+            an OWL-ViT or OWLv2, which finds what it is told.
         clip: folder of a CLIP model; needed for prompts that ask for colours.
         strict: 1 or 0, as GenEval judges; else the mean degree to which the wishes are met, at most 1.
-        threshold: certainty above which a detection counts.
-        counting_threshold: the same for prompts with the tag `counting`.
+        threshold: certainty above which a detection counts; None: 0.3, as GenEval has it, and 0.1 for an
+            OWL-ViT, whose certainties are lower (the library's default; choose yours on pictures you judged).
+        counting_threshold: the same for prompts with the tag `counting`; None: 0.9, and 0.1.
         device: `auto`, `cpu`, `cuda`, …; auto takes the accelerator if any.
+        classes: what an OWL-ViT looks for, the same in every image, as classes compete; None: COCO's 80.
 
     Raises:
         RewardError: a folder is missing or holds another model, or an option is malformed; when scoring,
             columns that are not of GenEval's form, a class that the detector does not know, or a colour
             without `clip`.
     """
-    eye = Eye(detector, clip, threshold, counting_threshold, device)
+    eye = Eye(detector, clip, threshold, counting_threshold, device, classes)
 
     def degree(seen: Seen) -> float:
         if strict:

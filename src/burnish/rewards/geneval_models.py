@@ -12,12 +12,22 @@ import torch
 import transformers
 from PIL import Image
 
+from burnish.errors import RewardError
 from burnish.rewards import hub
-from burnish.rewards.geneval_rules import COLOURS, Found, name_of
+from burnish.rewards.geneval_rules import CLASSES, COLOURS, Found, name_of
 from burnish.rewards.models.contrastive import embed_images, embed_texts
 
 DETECTOR, CLIP = "a detector trained on COCO", "openai/clip-vit-large-patch14"
 """What a complaint says to download."""
+
+OPEN = ("owlvit", "owlv2")
+"""Kinds of detector that look for what they are told; others know the classes of their training."""
+
+CERTAIN, CERTAIN_OPEN = (0.3, 0.9), (0.1, 0.1)
+"""Certainties above which a detection counts, the second for prompts that count: GenEval's, an OWL-ViT's."""
+
+LOOK_FOR = "a photo of a {}"
+"""How they are told."""
 
 BATCH = 8
 """Images that the detector sees at a time."""
@@ -33,22 +43,43 @@ class Detector:
     """A transformers model that finds objects.
 
     Args:
-        path: folder of a Mask2Former (instances) or a detector of DETR's kind, with its image processor.
+        path: folder of a Mask2Former (instances), a detector of DETR's kind, or an OWL-ViT or OWLv2.
         device: where it runs.
+        classes: what an OWL-ViT looks for; None: COCO's.
 
     Raises:
-        RewardError: the folder does not hold such a model.
+        RewardError: the folder does not hold such a model, or `classes` are given to one whose own are fixed.
     """
 
-    def __init__(self, path: str, device: torch.device):
+    def __init__(self, path: str, device: torch.device, classes: Sequence[str] | None = None):
         config = hub.load("geneval", transformers.AutoConfig, path, DETECTOR)
-        self.boxes = type(config) in transformers.MODEL_FOR_OBJECT_DETECTION_MAPPING
+        told = config.model_type in OPEN
+        if classes and not told:
+            raise RewardError(
+                f"reward geneval: {path} knows its own classes; leave out classes, or give an OWL-ViT"
+            )
+        self.certain = CERTAIN_OPEN if told else CERTAIN
+        self.boxes = told or type(config) in transformers.MODEL_FOR_OBJECT_DETECTION_MAPPING
         kind: Any = transformers.AutoModelForUniversalSegmentation
         if self.boxes:
             kind = transformers.AutoModelForObjectDetection
+        if told:
+            kind = transformers.AutoModelForZeroShotObjectDetection
         self.model = hub.load("geneval", kind, path, DETECTOR, use_safetensors=True).to(device).eval()
         self.processor = hub.load("geneval", transformers.AutoImageProcessor, path, DETECTOR, backend="pil")
-        self.names = {index: name_of(label) for index, label in config.id2label.items()}
+        labels = dict(enumerate(classes or CLASSES)) if told else config.id2label
+        self.names = {index: name_of(label) for index, label in labels.items()}
+        self.words: dict[str, torch.Tensor] = self._words(path, config.text_config) if told else {}
+
+    def _words(self, path: str, config: Any) -> dict[str, torch.Tensor]:
+        """The tokens of each class [C, T], of which an OWL-ViT wants a copy an image."""
+        tokenizer = hub.load("geneval", transformers.AutoTokenizer, path, DETECTOR)
+        texts = [LOOK_FOR.format(name) for name in self.names.values()]
+        length = config.max_position_embeddings
+        words = tokenizer(
+            texts, padding="max_length", truncation=True, max_length=length, return_tensors="pt"
+        )
+        return {name: words[name].to(self.model.device) for name in ("input_ids", "attention_mask")}
 
     @torch.inference_mode()
     def __call__(self, images: Sequence[np.ndarray], threshold: float) -> Iterator[list[Found]]:
@@ -56,7 +87,8 @@ class Detector:
         for start in range(0, len(images), BATCH):
             part = images[start : start + BATCH]
             inputs = self.processor(images=[Image.fromarray(image) for image in part], return_tensors="pt")
-            outputs = self.model(**inputs.to(self.model.device))
+            words = {name: tokens.repeat(len(part), 1) for name, tokens in self.words.items()}
+            outputs = self.model(**inputs.to(self.model.device), **words)
             # the library's post-processing of masks works on the CPU only
             tensors = {key: value.cpu() for key, value in outputs.items() if isinstance(value, torch.Tensor)}
             read = self._from_boxes if self.boxes else self._from_masks

@@ -46,7 +46,7 @@ def scorer(
 
     Args:
         asked: all prompts, checked before anything is drawn.
-        detector: folder of a detector trained on COCO.
+        detector: folder of a detector trained on COCO, or of an OWL-ViT.
         clip: folder of a CLIP model, for the prompts with colours.
         device: where both run.
 
