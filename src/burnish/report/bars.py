@@ -9,6 +9,8 @@ from burnish.report.svg import COLORS, WIDTH, span, ticks, tidy
 _ROW, _TOP, _BOTTOM = 26, 6, 26
 _LETTER = 7.2
 """Pixels of a letter, on average."""
+_LETTERS = 25
+"""A longer name is cut."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,8 @@ def bars(rows: Sequence[Bar], label: str) -> str:
     for row in rows:
         reach += [row.value - (row.error or 0), row.value + (row.error or 0), *row.dots]
     low, high = span(reach, margin=0.05)
-    left = min(190.0, 10 + _LETTER * max(len(row.name) for row in rows))
+    fit = min(_LETTERS, max(len(row.name) for row in rows))
+    left = 10 + _LETTER * fit
     values = [_words(row) for row in rows]
     right = WIDTH - _LETTER * max(map(len, values))
     wide, height = right - left - 12, _TOP + _ROW * len(rows) + _BOTTOM
@@ -50,7 +53,6 @@ def bars(rows: Sequence[Bar], label: str) -> str:
     for place, (row, words) in enumerate(zip(rows, values, strict=True)):
         y = _TOP + _ROW * place + _ROW / 2
         first, last = sorted((px(0), px(row.value)))
-        fit = int((left - 10) / _LETTER)
         name = row.name if len(row.name) <= fit else row.name[: fit - 1] + "…"
         parts.append(
             f'<g class="s{row.color % COLORS}"><title>{escape(f"{row.name}: {words}")}</title>'
