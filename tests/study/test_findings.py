@@ -72,6 +72,16 @@ def test_curves_run_over_the_budget(ask, tmp_path):
     assert "network evaluations to 0.467" in scores(study, found).columns
 
 
+def test_a_method_that_left_a_part_of_its_budget_is_told(ask, tmp_path):
+    refilled = ["sampling.prompts_per_step=1", "sampling.refill=1"]
+    study = ask(methods={"plain": [], "power": refilled})
+    for job in runs(study, tmp_path, {}):
+        pretend(job, {"scenes_strict": [0.4, 0.5, 0.6]}, issued=4 if job.label == "plain" else 3)
+    told = record(study, "burnish study x", runs(study, tmp_path, {}), 4, [], [])
+    assert told.notes[-1].startswith("power spent 6 of 8 rollouts (")
+    assert not any("plain spent" in note for note in told.notes)
+
+
 @pytest.mark.parametrize(
     ("others", "word"),
     [

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from burnish.study.analysis import Mean, Paired, area, holm, mean_of, median_reach, paired, reach, recent
-from burnish.study.budget import price
+from burnish.study.budget import BUDGETS, UNITS, equal, price
 from burnish.study.curves import Curve, read_curve
 from burnish.study.load import recipe_of
 from burnish.study.plan import Job
@@ -104,6 +104,15 @@ def sentence(study: Study, row: Row) -> str:
     }[row.verdict]
     p, n = "unknown" if row.p is None else shown_p(row.p), seeds(row.against.n)
     return f"{gained}: {words}, by {amount(row.against.difference)} (p {p} after Holm, n = {n})."
+
+
+def unspent(study: Study, row: Row) -> str | None:
+    """What is to be known of a method that did not spend its budget; None of one that did."""
+    whole, spent = BUDGETS[study.budget](recipe_of(study, row.label)), row.curve[-1][0] if row.curve else 0.0
+    if not row.curve or equal(spent, whole):
+        return None
+    why = "refills that were not needed, or an early stop"
+    return f"{row.label} spent {spent:,.0f} of {whole:,.0f} {UNITS[study.budget]} ({why}) and is compared on less."
 
 
 def amount(value: Mean) -> str:

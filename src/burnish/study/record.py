@@ -12,7 +12,7 @@ from burnish.study.alarms import LEVEL, MARGIN, Judged, Rates, judge, rates
 from burnish.study.analysis import WINDOW
 from burnish.study.budget import BUDGETS, UNITS, rollouts
 from burnish.study.curves import read_watched
-from burnish.study.findings import Board, board, seeds, sentence
+from burnish.study.findings import Board, board, seeds, sentence, unspent
 from burnish.study.load import recipe_of
 from burnish.study.parting import Parting, parting
 from burnish.study.plan import Job
@@ -127,6 +127,7 @@ class Record:
             f"“{UNITS[study.budget].capitalize()} to” is what had been spent when the mean of the last "
             f"{WINDOW} scores first came to where {study.baseline}'s was in the end: the median over seeds; "
             "a dash where that is no higher than the base.",
+            *filter(None, (unspent(study, row) for row in self.boards[0].rows)),
         ]
 
     def as_dict(self) -> dict[str, Any]:
