@@ -111,8 +111,8 @@ def unspent(study: Study, row: Row) -> str | None:
     whole, spent = BUDGETS[study.budget](recipe_of(study, row.label)), row.curve[-1][0] if row.curve else 0.0
     if not row.curve or equal(spent, whole):
         return None
-    why = "refills that were not needed, or an early stop"
-    return f"{row.label} spent {spent:,.0f} of {whole:,.0f} {UNITS[study.budget]} ({why}) and is compared on less."
+    share = f"{spent:,.0f} of {whole:,.0f} {UNITS[study.budget]}"
+    return f"{row.label} spent {share} (refills not needed, or an early stop) and is compared on less."
 
 
 def amount(value: Mean) -> str:
