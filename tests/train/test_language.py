@@ -156,6 +156,8 @@ def test_a_batch_of_dead_groups_still_is_a_batch(language_run: list[str], tmp_pa
     reward.write_text("def same(completions, prompts):\n    return [1.0] * len(prompts)\n", encoding="utf-8")
     made = trainer(language_run, f"rewards=[{{name: '{reward}:same'}}]", "sampling.refill=1")
     assert made.step(1)["dead_groups"] == 1.0
+    size = len(made.last_rewards_B)  # drawn twice: the first batch made room for the second
+    assert made.counters == {"issued": 2 * size, "trained": size, "skipped": size}
 
 
 def test_ppo_pays_the_reward_at_the_last_token_and_its_critic_learns(language_run: list[str]) -> None:

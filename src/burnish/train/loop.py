@@ -114,6 +114,7 @@ class Trainer:
             last = round_ == sampling.refill and not prompts and not alive
             keep = list(range(len(chosen))) if last else alive
             which = torch.isin(rollouts.prompt_B, torch.tensor(keep, dtype=torch.long)).nonzero().flatten()
+            self._skip(len(rollouts) - len(which))
             if len(which):
                 batches.append(rollouts.chosen(which))
                 found.append(scores.chosen(which.numpy()))
@@ -313,9 +314,14 @@ class Trainer:
 
     def _count(self, reward_B: Tensor) -> None:
         scored = int(reward_B.isfinite().sum())
-        self.counters["issued"] += len(reward_B)
+        self.counters["issued"] += scored
         self.counters["trained"] += scored
-        self.counters["skipped"] += len(reward_B) - scored
+        self._skip(len(reward_B) - scored)
+
+    def _skip(self, count: int) -> None:
+        """Rollouts that were drawn and teach nothing: not scored, or left for a refill."""
+        self.counters["issued"] += count
+        self.counters["skipped"] += count
 
     @contextmanager
     def _timed(self, phase: str) -> Iterator[None]:
