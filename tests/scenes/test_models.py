@@ -47,3 +47,15 @@ def test_the_command_line_trains_the_bundled_model(tmp_path, capsys) -> None:
     assert {e["set"] for e in events if e["kind"] == "evaluate"} == {"scenes:test", "scenes:ood"}
     assert main(["sample", str(run), "a red circle", "--out", str(tmp_path / "drawn"), "--steps", "4"]) == 0
     assert (tmp_path / "drawn" / "00000.png").is_file()
+
+
+def test_tokens_are_numbered_by_a_rule_not_by_chance() -> None:
+    clip, _ = models.tokenizers(["a red star", "a red ring", "two red stars"])
+    vocab = clip.get_vocab()
+    tokens = sorted(vocab, key=vocab.__getitem__)
+    assert tokens[:2] == ["<|startoftext|>", "<|endoftext|>"]
+    alphabet, rest = tokens[2:258], tokens[258:]
+    assert alphabet == sorted(alphabet)
+    ends = [token for token in rest if len(token.removesuffix("</w>")) == 1]
+    assert rest[: len(ends)] == sorted(ends)
+    assert rest[len(ends) :][:2] == ["ed</w>", "red</w>"]  # in the order of the merges

@@ -68,20 +68,23 @@ def tokenizers(texts: list[str]) -> tuple[Any, Any]:
     from tokenizers.trainers import BpeTrainer
     from transformers import CLIPTokenizer, T5Tokenizer
 
-    specials = ["<|startoftext|>", "<|endoftext|>"]
+    specials, alphabet = ["<|startoftext|>", "<|endoftext|>"], sorted(pre_tokenizers.ByteLevel.alphabet())
     bpe = CLIPTokenizer().backend_tokenizer
     bpe.train_from_iterator(
         texts,
         BpeTrainer(
             vocab_size=768,
             special_tokens=specials,
-            initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+            initial_alphabet=alphabet,
             end_of_word_suffix="</w>",
             show_progress=False,
         ),
     )
     merges: Any = [tuple(pair) for pair in json.loads(bpe.to_str())["model"]["merges"]]
-    clip = CLIPTokenizer(vocab=bpe.get_vocab(False), merges=merges, model_max_length=TEXT_TOKENS)
+    merged = ["".join(pair) for pair in merges]
+    ends = sorted({*bpe.get_vocab(False)} - {*specials, *alphabet, *merged})  # the trainer's order is chance
+    numbers = {token: number for number, token in enumerate([*specials, *alphabet, *ends, *merged])}
+    clip = CLIPTokenizer(vocab=numbers, merges=merges, model_max_length=TEXT_TOKENS)
     words = Counter(word for text in texts for word in text.split())
     total = sum(words.values())
     vocab: list[tuple[str, float]] = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0)]
