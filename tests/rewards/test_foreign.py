@@ -336,7 +336,7 @@ def test_signatures_are_told_apart():
     assert recognise(own) is None
     assert recognise(len) is None
     assert recognise(max) is None
-    assert recognise(trl).library == "TRL"
+    assert recognise(trl).framework == "TRL"
 
 
 def test_a_function_of_completions_may_score_their_steps(score):

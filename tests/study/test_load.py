@@ -26,8 +26,9 @@ def test_the_bundled_ones_ask_what_they_say():
     slas, chunks = load_study("slas"), load_study("chunks")
     gammas = [recipe_of(slas, m).algorithm.advantage.gamma for m in slas.methods if m.startswith("slas_")]
     assert gammas == [0.25, 0.5, 1, 2]
-    sizes = [recipe_of(chunks, m).algorithm.unit.sizes for m in ("twos", "threes", "fours", "fives", "one")]
-    assert sizes == [[2, 2, 2], [3, 3], [4, 2], [5, 1], [6]]
+    chunked = ("twos", "threes", "fours", "fives", "one", "dynamic")
+    sizes = [recipe_of(chunks, m).algorithm.unit.sizes for m in chunked]
+    assert sizes == [[2, 2, 2], [3, 3], [4, 2], [5, 1], [6], "dynamic"]
     updates = {m: recipe_of(chunks, m).train.updates for m in chunks.methods}
     assert [m for m in updates if updates[m] == 1] == ["steps_once"]
     transfer = load_study("transfer")

@@ -65,7 +65,8 @@ def test_a_reward_is_asked_twice(small_run: list[str], tmp_path: Any) -> None:
     assert same.message == "it says the same"
     some = said(bright + " + draw.gauss(0, 1e-3) for i in images]\n")
     assert some.ok
-    assert "noise is 0% of the variance within a prompt, over 16 rollouts; " in some.message
+    known = "noise is 0% of the variance within a prompt, over 16 rollouts; algorithm.advantage.name="
+    assert known in some.message
     luck = said("def it(images, prompts):\n    return [draw.random() for i in images]\n")
     assert not luck.ok
     assert "score several times and take the mean" in luck.message

@@ -39,10 +39,10 @@ TRL_ONLY = ("completion_ids", "response_token_ids", "environments")
 
 @dataclass(frozen=True)
 class Convention:
-    """How a library calls a reward.
+    """How a framework calls a reward.
 
     Attributes:
-        library: its name, for messages.
+        framework: its name, for messages.
         signs: the parameters that it is recognised by.
         gives: what its parameters hold.
         each: called once a completion, with values; otherwise once, with lists as long as the completions.
@@ -50,7 +50,7 @@ class Convention:
         columns: other parameters hold columns, and images can be scored too (TRL).
     """
 
-    library: str
+    framework: str
     signs: Set[str]
     gives: Mapping[str, Value]
     each: bool = False
@@ -68,7 +68,7 @@ class Convention:
         for key in rest:
             if key in TRL_ONLY or not self.columns:
                 raise RewardError(
-                    f"reward {name} asks for {key!r}, which a {self.library} function does not get here: "
+                    f"reward {name} asks for {key!r}, which a {self.framework} function does not get here: "
                     "give the parameter a default, or the reward an option of that name"
                 )
         return rest
@@ -89,7 +89,7 @@ class Convention:
         """
         if not self.columns and not all(isinstance(output, Completion) for output in outputs):
             raise RewardError(
-                f"reward {name} has the signature of {self.library}, which scores texts, not images: "
+                f"reward {name} has the signature of {self.framework}, which scores texts, not images: "
                 "write f(images, prompts, **columns)"
             )
         if column is not None:
@@ -115,7 +115,7 @@ class Convention:
             there = ", ".join(map(str, result)) or "nothing"
             raise RewardError(
                 f"reward {name} returned a dictionary of {there}: "
-                f"a {self.library} function's score is its entry {self.counts!r}"
+                f"a {self.framework} function's score is its entry {self.counts!r}"
             )
         return result[self.counts]
 
@@ -185,7 +185,11 @@ def recognise(function: Function) -> Convention | None:
     found = next((convention for convention in CONVENTIONS if convention.signs <= names), None)
     needed = [p.name for p in parameters if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]
     declared = getattr(sys.modules.get(getattr(function, "__module__", "")), "REWARD_TYPE", None)
-    if declared in ("batch", "sequential") and len(needed) == 1 and (not found or found.library == "EasyR1"):
+    if (
+        declared in ("batch", "sequential")
+        and len(needed) == 1
+        and (not found or found.framework == "EasyR1")
+    ):
         return replace(EASYR1, gives={needed[0]: _easyr1}, each=declared == "sequential")
     return found
 

@@ -80,9 +80,8 @@ def board(study: Study, jobs: Sequence[Job], measure: Measure) -> Board:
 def read(study: Study, jobs: Sequence[Job], measure: Measure) -> Curves:
     """The curves of one measure; runs without one are left out."""
     curves: Curves = {label: {} for label in study.methods}
-    prices = {label: price(study.budget, recipe_of(study, label)) for label in study.methods}
     for job in jobs:
-        curve = read_curve(job.folder, measure, prices[job.label])
+        curve = read_curve(job.folder, measure, price(study.budget, job.recipe))
         if curve is not None:
             curves[job.label][job.seed] = curve
     return curves
